@@ -1,0 +1,3 @@
+//! From a syntax tree and a snapshot to batches.
+
+pub mod ops;

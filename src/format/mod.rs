@@ -1,0 +1,15 @@
+//! Foreign bytes, in and out: one file per format, both directions. No other room sees bytes from outside.
+#![deny(clippy::indexing_slicing)]
+
+pub mod csv;
+pub mod event;
+pub mod hypodd;
+pub mod json;
+pub mod mseed2;
+pub mod mseed3;
+pub mod parquet;
+pub mod quakeml;
+pub mod sac;
+pub mod stationxml;
+pub mod steim;
+pub mod waveform;

@@ -1,0 +1,5 @@
+//! Indexes: what is where, in the order queries ask for it.
+
+pub mod rows;
+pub mod sky;
+pub mod time;

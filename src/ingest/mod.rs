@@ -1,0 +1,4 @@
+//! Files from outside become rows and segments.
+
+pub mod import;
+pub mod refresh;

@@ -1,0 +1,51 @@
+//! Every bound of the program, in one place, with its unit in its name.
+
+/// Deepest nesting of a query: brackets, NOT, signs, CASE, EXPLAIN and INCLUDE all count.
+pub const QUERY_DEPTH: usize = 64;
+/// Longest query text in bytes.
+pub const QUERY_BYTES: usize = 16 << 20;
+/// Most members of an IN list.
+pub const IN_LIST_MEMBERS: usize = 1_000_000;
+
+/// Rows of a batch that flows between operators.
+pub const BATCH_ROWS: usize = 65_536;
+/// Rows that a join or match may produce before it is refused.
+pub const JOIN_ROWS: usize = 1 << 31;
+
+/// Bytes of a checksummed block of a segment file.
+pub const BLOCK_BYTES: usize = 64 << 10;
+/// Bytes of the header page of a segment file.
+pub const HEADER_BYTES: usize = 4096;
+/// Largest `snapshot` file in bytes.
+pub const SNAPSHOT_BYTES: u64 = 1 << 30;
+/// redb page cache in bytes (its default of 1 GiB is far too much for a manifest).
+pub const MANIFEST_CACHE_BYTES: usize = 8 << 20;
+
+/// Bytes read from a waveform file at a time.
+pub const READ_BLOCK_BYTES: usize = 1 << 20;
+/// Waveform files whose rows are committed together.
+pub const REFRESH_BATCH_FILES: usize = 20_000;
+/// A file modified this close to the scan is re-read next time, in ns.
+pub const UNSURE_MTIME_NS: i64 = 2_000_000_000;
+/// Records that are skipped over in search of the next header before a file is given up, in bytes.
+pub const RESYNC_BYTES: u64 = 64 << 20;
+/// Most samples of one decoded window.
+pub const WINDOW_SAMPLES: usize = 50_000_000;
+/// Delta segments of a table before the writing statement compacts it.
+pub const DELTAS: usize = 8;
+
+/// Deepest nesting of an XML file.
+pub const XML_DEPTH: usize = 256;
+/// Longest text or attribute in an XML file, in bytes.
+pub const XML_TEXT_BYTES: usize = 10 << 20;
+/// Longest line of a text file (CSV, hypoDD), in bytes.
+pub const LINE_BYTES: usize = 1 << 20;
+/// Most columns of a table.
+pub const COLUMNS: usize = 10_000;
+/// Allocation that is made on the word of a file before the claim is checked, in bytes.
+pub const TRUSTED_ALLOCATION_BYTES: usize = 1 << 20;
+
+/// Rows a terminal shows of a result.
+pub const ROWS_SHOWN: usize = 40;
+/// Default memory budget of a statement, in bytes.
+pub const MEMORY_BYTES: usize = 4 << 30;
