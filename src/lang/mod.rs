@@ -1,1 +1,7 @@
-//! lang
+//! Text to a syntax tree and diagnostics. Knows no table and no store; `grammar/starquake.ebnf` is its
+//! specification, one function per rule.
+
+pub mod diagnostic;
+pub mod lex;
+pub mod parse;
+pub mod syntax;
