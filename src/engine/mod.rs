@@ -1,3 +1,11 @@
-//! From a syntax tree and a snapshot to batches.
+//! From a syntax tree and a snapshot to batches: the binder settles names, units and types, the plan says what is
+//! done, the executor does it.
 
+pub mod bind;
+pub mod exec;
+pub mod expr;
 pub mod ops;
+pub mod plan;
+pub mod scope;
+pub mod session;
+pub mod tables;

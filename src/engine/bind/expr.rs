@@ -1,0 +1,432 @@
+//! Expressions: names to columns, types and units settled, literals converted to what they meet.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use super::value::{Bound, Typed, instant, period, time_token};
+use super::{Binder, arith, compare};
+use crate::engine::expr::{Expr, Literal, Set, Surface, TextMatch};
+use crate::engine::plan::{Aggregate, Role};
+use crate::engine::scope::{Resolved, Scope};
+use crate::error::{Diagnostic, Error, Result, Span};
+use crate::lang::syntax::{self, BinaryOp, ExprKind, MatchKind, Name, Range, UnaryOp};
+use crate::model::station::Pattern;
+use crate::model::table::Type;
+use crate::model::units::Unit;
+
+/// The groups of a query: bound expressions may use only the keys and what is aggregated.
+#[derive(Debug, Default)]
+pub struct Grouping {
+    /// Text form of each key's expression, and its value over the aggregate's output.
+    pub keys: Vec<(String, Typed)>,
+    /// Each key over the input.
+    pub key_exprs: Vec<Expr>,
+    /// Set functions met so far, with the type of their result.
+    pub aggregates: RefCell<Vec<(Aggregate, Typed)>>,
+}
+
+/// Binds expressions over one scope.
+#[derive(Clone, Copy)]
+pub struct ExprBinder<'a> {
+    /// The statement's binder.
+    pub binder: &'a Binder<'a>,
+    /// Columns in sight.
+    pub scope: &'a Scope,
+    /// Set after GROUP BY.
+    pub grouping: Option<&'a Grouping>,
+}
+
+/// Text form by which two bound expressions are the same.
+pub fn fingerprint(expr: &Expr) -> String {
+    format!("{expr:?}")
+}
+
+impl<'a> ExprBinder<'a> {
+    /// A value of any kind.
+    pub fn bind(&self, e: &syntax::Expr) -> Result<Bound> {
+        if let Some(key) = self.group_key(e) {
+            return Ok(Bound::Scalar(key));
+        }
+        match &e.kind {
+            ExprKind::Null => Ok(Bound::Scalar(Typed::constant(Literal::Null))),
+            ExprKind::Bool(v) => Ok(Bound::Scalar(Typed::constant(Literal::Bool(*v)))),
+            ExprKind::Number(text) => Ok(Bound::Scalar(Typed::constant(number(text, e.span)?))),
+            ExprKind::Quantity { number: digits, unit, unit_span } => {
+                let mut value = Typed::constant(Literal::Float(float(digits, e.span)?));
+                let unit = Unit::find(unit)
+                    .ok_or_else(|| Diagnostic::new(format!("unknown unit `{unit}`"), *unit_span))?;
+                value.unit = Some(unit);
+                Ok(Bound::Scalar(value))
+            }
+            ExprKind::Time(text) => {
+                Ok(Bound::Scalar(Typed::constant(Literal::Time(time_token(text, e.span)?))))
+            }
+            ExprKind::Text(text) => Ok(Bound::Scalar(Typed::constant(Literal::Text(text.clone())))),
+            ExprKind::Variable(name) => self.binder.variable(name, e.span),
+            ExprKind::Column(name) => self.column(name),
+            ExprKind::Call { name, distinct, star, args } => self.call((name, *distinct, *star), args, e.span),
+            ExprKind::Case { branches, otherwise } => self.case(branches, otherwise.as_deref(), e.span),
+            ExprKind::Cast { operand, type_words, .. } => self.cast(operand, type_words),
+            ExprKind::Scalar(query) => Ok(Bound::Scalar(self.binder.scalar_query(query, e.span)?)),
+            ExprKind::Unary { op, operand } => self.unary(*op, operand, e.span),
+            ExprKind::Binary { op, left, right } => self.binary(*op, left, right, e.span),
+            _ => self.predicate(e),
+        }
+    }
+
+    /// A value of one column.
+    pub fn scalar(&self, e: &syntax::Expr) -> Result<Typed> {
+        Ok(self.bind(e)?.into_scalar(e.span)?)
+    }
+
+    /// A condition.
+    pub fn condition(&self, e: &syntax::Expr) -> Result<Expr> {
+        let value = self.scalar(e)?;
+        match value.kind {
+            Type::Bool | Type::Null => Ok(value.expr),
+            other => Err(Diagnostic::new(format!("expected a condition, found {}", other.phrase()), e.span)
+                .help("a condition compares: `magnitude > 3`, `span OVERLAPS '2024'`, `pos IN CIRCLE(..)`")
+                .into()),
+        }
+    }
+
+    /// In a grouped query: the key this expression is, if it is one.
+    fn group_key(&self, e: &syntax::Expr) -> Option<Typed> {
+        let grouping = self.grouping?;
+        let plain = ExprBinder { grouping: None, ..*self };
+        if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Null) {
+            return None;
+        }
+        let value = plain.scalar(e).ok()?;
+        let text = fingerprint(&value.expr);
+        grouping.keys.iter().find(|k| k.0 == text).map(|k| k.1.clone())
+    }
+
+    fn column(&self, name: &Name) -> Result<Bound> {
+        let resolved = self.scope.resolve(name)?;
+        if self.grouping.is_some() {
+            let shown = &name.parts.last().map_or("", |p| &p.text);
+            return Err(Diagnostic::new(format!("`{shown}` is neither aggregated nor grouped"), name.span)
+                .help(format!("add `GROUP BY {shown}`"))
+                .into());
+        }
+        Ok(self.resolved(resolved))
+    }
+
+    fn resolved(&self, resolved: Resolved) -> Bound {
+        match resolved {
+            Resolved::Column(index) => {
+                let out = &self.scope.columns[index];
+                Bound::Scalar(Typed {
+                    expr: Expr::Column(index),
+                    kind: out.column.kind(),
+                    unit: out.column.unit.clone(),
+                    is_constant: false,
+                    is_code: out.role == Role::Code,
+                })
+            }
+            Resolved::SkyPoint(lon, lat) => Bound::Point {
+                surface: Surface::Sky,
+                lon: Expr::Column(lon),
+                lat: Expr::Column(lat),
+                depth_km: None,
+            },
+            Resolved::EarthPoint(lon, lat, depth) => Bound::Point {
+                surface: Surface::Earth,
+                lon: Expr::Column(lon),
+                lat: Expr::Column(lat),
+                depth_km: depth.map(Expr::Column),
+            },
+            Resolved::Span(start, end) => Bound::Span { start: Expr::Column(start), end: Expr::Column(end) },
+        }
+    }
+
+    fn unary(&self, op: UnaryOp, operand: &syntax::Expr, span: Span) -> Result<Bound> {
+        if op == UnaryOp::Not {
+            let condition = self.condition(operand)?;
+            return Ok(boolean(Expr::Not(Box::new(condition))));
+        }
+        let mut value = self.scalar(operand)?;
+        if !value.kind.is_number() && !matches!(value.kind, Type::Duration | Type::Null) {
+            return Err(Diagnostic::new(format!("a sign needs a number, not {}", value.kind.phrase()), span).into());
+        }
+        if op == UnaryOp::Minus {
+            value.expr = Expr::Negate(Box::new(value.expr));
+        }
+        Ok(Bound::Scalar(self.fold(value, span)?))
+    }
+
+    fn binary(&self, op: BinaryOp, left: &syntax::Expr, right: &syntax::Expr, span: Span) -> Result<Bound> {
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                let (l, r) = (Box::new(self.condition(left)?), Box::new(self.condition(right)?));
+                Ok(boolean(if op == BinaryOp::And { Expr::And(l, r) } else { Expr::Or(l, r) }))
+            }
+            _ if op.is_comparison() => compare::comparison(self, op, left, right),
+            BinaryOp::Concat => {
+                let (l, r) = (self.scalar(left)?, self.scalar(right)?);
+                let is_constant = l.is_constant && r.is_constant;
+                let expr = Expr::Concat(Box::new(l.expr), Box::new(r.expr));
+                Ok(Bound::Scalar(self.fold(Typed::computed(expr, Type::Text, is_constant), span)?))
+            }
+            _ => {
+                let (l, r) = (self.scalar(left)?, self.scalar(right)?);
+                let value = arith::arithmetic(self.binder, op, (l, left.span), (r, right.span))?;
+                Ok(Bound::Scalar(self.fold(value, span)?))
+            }
+        }
+    }
+
+    /// Computes constants once.
+    pub fn fold(&self, mut value: Typed, span: Span) -> Result<Typed> {
+        if value.is_constant && value.expr.as_literal().is_none() {
+            value.expr = Expr::Literal(super::constant(&value.expr).map_err(|e| match e {
+                Error::Refused { message, .. } => Diagnostic::new(message, span).into(),
+                other => other,
+            })?);
+        }
+        Ok(value)
+    }
+
+    fn predicate(&self, e: &syntax::Expr) -> Result<Bound> {
+        let (expr, negated) = match &e.kind {
+            ExprKind::IsNull { operand, negated } => (self.is_null(operand)?, *negated),
+            ExprKind::Between { operand, low, high, negated } => {
+                let low = compare::compare_expr(self, BinaryOp::Ge, operand, low)?;
+                let high = compare::compare_expr(self, BinaryOp::Le, operand, high)?;
+                (low.and(high), *negated)
+            }
+            ExprKind::InList { operand, items, negated } => (compare::in_list(self, operand, items)?, *negated),
+            ExprKind::InQuery { operand, query, negated } => (self.in_query(operand, query)?, *negated),
+            ExprKind::InRange { operand, range, negated } => (self.in_range(operand, range)?, *negated),
+            ExprKind::Match { kind, operand, pattern, negated } => {
+                (self.text_match(*kind, operand, pattern)?, *negated)
+            }
+            ExprKind::Overlaps { operand, range, negated } => (self.overlaps(operand, range)?, *negated),
+            ExprKind::Exists(query) => {
+                let is_some = self.binder.exists(query)?;
+                (Expr::Literal(Literal::Bool(is_some)), false)
+            }
+            _ => return Err(Diagnostic::new("this is not a condition", e.span).into()),
+        };
+        Ok(boolean(if negated { Expr::Not(Box::new(expr)) } else { expr }))
+    }
+
+    fn is_null(&self, operand: &syntax::Expr) -> Result<Expr> {
+        let null = |e: Expr| Expr::IsNull(Box::new(e));
+        Ok(match self.bind(operand)? {
+            Bound::Scalar(t) => null(t.expr),
+            Bound::Point { lon, lat, .. } => Expr::Or(Box::new(null(lon)), Box::new(null(lat))),
+            Bound::Span { start, end } => Expr::Or(Box::new(null(start)), Box::new(null(end))),
+            Bound::Region(_) => Expr::Literal(Literal::Bool(false)),
+        })
+    }
+
+    fn in_query(&self, operand: &syntax::Expr, query: &syntax::Query) -> Result<Expr> {
+        let operand_value = self.scalar(operand)?;
+        let (column, values) = self.binder.column_query(query)?;
+        let comparable = column.kind() == operand_value.kind
+            || (column.kind().is_number() && operand_value.kind.is_number())
+            || column.kind() == Type::Null;
+        if !comparable {
+            let message =
+                format!("cannot look for {} among {}s", operand_value.kind.phrase(), column.kind().name());
+            return Err(Diagnostic::new(message, operand.span).into());
+        }
+        let (expr, values) = compare::common_numbers(operand_value, values)?;
+        Ok(Expr::InSet(Box::new(expr), Arc::new(Set::new(&values)?)))
+    }
+
+    /// `x IN a .. b`, `x IN '2024'`, `pos IN CIRCLE(..)`, `x IN $list`.
+    fn in_range(&self, operand: &syntax::Expr, range: &Range) -> Result<Expr> {
+        let value = self.bind(operand)?;
+        match value {
+            Bound::Point { surface, lon, lat, .. } if range.end.is_none() => {
+                self.inside(surface, (lon, lat), &range.start)
+            }
+            Bound::Scalar(t) if range.end.is_some() => {
+                let end = range.end.as_ref().unwrap_or(&range.start);
+                if t.kind == Type::Time {
+                    let (start, end) = self.span(range)?;
+                    return Ok(between_half_open(t.expr, start, end));
+                }
+                let low = compare::compare_expr(self, BinaryOp::Ge, operand, &range.start)?;
+                let high = compare::compare_expr(self, BinaryOp::Lt, operand, end)?;
+                Ok(low.and(high))
+            }
+            Bound::Scalar(t) if t.kind == Type::Time => {
+                let (start, end) = self.span(range)?;
+                Ok(between_half_open(t.expr, start, end))
+            }
+            other => Err(Diagnostic::new(format!("{} cannot be IN this", other.phrase()), range.span)
+                .help("IN (a, b, c), IN a .. b, time IN '2024', pos IN CIRCLE(..)")
+                .into()),
+        }
+    }
+
+    fn inside(&self, surface: Surface, at: (Expr, Expr), region: &syntax::Expr) -> Result<Expr> {
+        match self.bind_region(region, surface)? {
+            Bound::Region(area) => Ok(Expr::Inside { lon: Box::new(at.0), lat: Box::new(at.1), area }),
+            other => Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span)
+                .help("CIRCLE(lon, lat, radius), BOX(lon, lat, width, height), POLYGON(lon, lat, ...)")
+                .into()),
+        }
+    }
+
+    /// The two ends of `a .. b`, of a whole period, or of a span column.
+    pub fn span(&self, range: &Range) -> Result<(Expr, Expr)> {
+        if let Some(end) = &range.end {
+            return Ok((self.instant(&range.start)?, self.instant(end)?));
+        }
+        match self.bind(&range.start)? {
+            Bound::Span { start, end } => Ok((start, end)),
+            Bound::Scalar(t) if t.kind == Type::Time => {
+                // One instant: the span that holds just it.
+                let later = Expr::Arithmetic(
+                    crate::engine::expr::ArithmeticOp::Add,
+                    Box::new(t.expr.clone()),
+                    Box::new(Expr::Literal(Literal::Duration(1))),
+                );
+                Ok((t.expr, later))
+            }
+            Bound::Scalar(t) if t.text().and_then(period).is_some() => {
+                let (start, end) = t.text().and_then(period).unwrap_or_default();
+                Ok((Expr::Literal(Literal::Time(start.0)), Expr::Literal(Literal::Time(end.0))))
+            }
+            other => Err(Diagnostic::new(format!("expected a span of time, found {}", other.phrase()), range.span)
+                .help("2024-01-01 .. 2024-02-01 (the end is not included), or '2024', '2024-02', '2024-060'")
+                .into()),
+        }
+    }
+
+    /// An instant: a time, or a text that reads as one.
+    pub fn instant(&self, e: &syntax::Expr) -> Result<Expr> {
+        let value = self.scalar(e)?;
+        match (value.kind, value.text()) {
+            (Type::Time | Type::Null, _) => Ok(value.expr),
+            (_, Some(text)) => Ok(Expr::Literal(Literal::Time(instant(text, e.span)?))),
+            (other, _) => {
+                Err(Diagnostic::new(format!("expected a time, found {}", other.phrase()), e.span).into())
+            }
+        }
+    }
+
+    fn overlaps(&self, operand: &syntax::Expr, range: &Range) -> Result<Expr> {
+        let (start, end) = self.span(range)?;
+        match self.bind(operand)? {
+            Bound::Span { start: a, end: b } => {
+                use crate::engine::expr::CompareOp::Lt;
+                let first = Expr::Compare(Lt, Box::new(a), Box::new(end));
+                Ok(first.and(Expr::Compare(Lt, Box::new(start), Box::new(b))))
+            }
+            Bound::Scalar(t) if t.kind == Type::Time => Ok(between_half_open(t.expr, start, end)),
+            other => Err(Diagnostic::new(format!("OVERLAPS compares spans of time, not {}", other.phrase()), operand.span)
+                .help("`span OVERLAPS '2024-060'`, `time OVERLAPS a .. b`")
+                .into()),
+        }
+    }
+
+    fn text_match(&self, kind: MatchKind, operand: &syntax::Expr, pattern: &syntax::Expr) -> Result<Expr> {
+        let value = self.scalar(operand)?;
+        let text = self.scalar(pattern)?;
+        let Some(text) = text.text().map(str::to_owned) else {
+            return Err(Diagnostic::new("the pattern must be a text", pattern.span).into());
+        };
+        if !matches!(value.kind, Type::Text | Type::Null) {
+            let message = format!("a pattern matches texts, not {}", value.kind.phrase());
+            return Err(Diagnostic::new(message, operand.span).into());
+        }
+        let matcher = match kind {
+            MatchKind::Like => TextMatch::like(&text, false),
+            MatchKind::ILike => TextMatch::like(&text, true),
+            MatchKind::Matches => TextMatch::wildcard(pattern_of(&text, value.is_code, pattern.span)?, value.is_code),
+        };
+        Ok(Expr::Match(Box::new(value.expr), matcher))
+    }
+
+    fn case(&self, branches: &[(syntax::Expr, syntax::Expr)], otherwise: Option<&syntax::Expr>, span: Span) -> Result<Bound> {
+        let mut values = vec![];
+        for (_, value) in branches {
+            values.push((self.scalar(value)?, value.span));
+        }
+        if let Some(value) = otherwise {
+            values.push((self.scalar(value)?, value.span));
+        }
+        let kind = compare::common_type(&values, "CASE")?;
+        let unit = values.iter().find_map(|v| v.0.unit.clone());
+        let mut exprs = values.into_iter().map(|(v, _)| Expr::Cast(Box::new(v.expr), kind));
+        let mut bound = vec![];
+        for ((condition, _), value) in branches.iter().zip(exprs.by_ref()) {
+            bound.push((self.condition(condition)?, value));
+        }
+        let expr = Expr::Case(bound, exprs.next().map(Box::new));
+        let mut value = Typed::computed(expr, kind, false);
+        value.unit = unit;
+        Ok(Bound::Scalar(self.fold(value, span)?))
+    }
+
+    fn cast(&self, operand: &syntax::Expr, words: &[syntax::Ident]) -> Result<Bound> {
+        let value = self.scalar(operand)?;
+        let name = words.first().map_or(String::new(), |w| w.text.to_ascii_uppercase());
+        let kind = match name.as_str() {
+            "INT" | "INTEGER" | "BIGINT" | "SMALLINT" => Type::Int,
+            "FLOAT" | "DOUBLE" | "REAL" | "NUMERIC" | "DECIMAL" => Type::Float,
+            "TEXT" | "VARCHAR" | "CHAR" | "STRING" => Type::Text,
+            "TIME" | "TIMESTAMP" => Type::Time,
+            "BOOL" | "BOOLEAN" => Type::Bool,
+            _ => {
+                let span = words.first().map_or(operand.span, |w| w.span);
+                return Err(Diagnostic::new(format!("unknown type `{name}`"), span)
+                    .help("INT, FLOAT, TEXT, TIME or BOOL; also INTEGER, BIGINT, DOUBLE PRECISION, VARCHAR(n), TIMESTAMP")
+                    .into());
+            }
+        };
+        let mut cast = Typed::computed(Expr::Cast(Box::new(value.expr), kind), kind, value.is_constant);
+        cast.unit = value.unit.filter(|_| kind.is_number());
+        Ok(Bound::Scalar(self.fold(cast, operand.span)?))
+    }
+}
+
+/// A pattern, or why the text is none.
+pub fn pattern_of(text: &str, is_code: bool, span: Span) -> Result<Pattern, Diagnostic> {
+    let pattern = if is_code { Pattern::code(text) } else { Pattern::part(text) };
+    pattern.map_err(|e| Diagnostic::new(e.reason, span).help(e.help))
+}
+
+/// A condition.
+pub fn boolean(expr: Expr) -> Bound {
+    Bound::Scalar(Typed::computed(expr, Type::Bool, false))
+}
+
+fn between_half_open(value: Expr, start: Expr, end: Expr) -> Expr {
+    use crate::engine::expr::CompareOp::{Ge, Lt};
+    Expr::Compare(Ge, Box::new(value.clone()), Box::new(start)).and(Expr::Compare(
+        Lt,
+        Box::new(value),
+        Box::new(end),
+    ))
+}
+
+/// A number as written: INT where it has no point and fits, else FLOAT.
+pub fn number(text: &str, span: Span) -> Result<Literal, Diagnostic> {
+    if let Some(hex) = text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        return i64::from_str_radix(hex, 16)
+            .map(Literal::Int)
+            .map_err(|_| Diagnostic::new("this number does not fit 64 bits", span));
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().map(Literal::Int).map_err(|_| {
+            Diagnostic::new("this number does not fit 64 bits", span)
+                .help(format!("write {text}.0 for a FLOAT, or CAST the column to TEXT"))
+        });
+    }
+    float(text, span).map(Literal::Float)
+}
+
+fn float(text: &str, span: Span) -> Result<f64, Diagnostic> {
+    let value = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        Some(hex) => i64::from_str_radix(hex, 16).ok().map(|v| v as f64),
+        None => text.parse::<f64>().ok(),
+    };
+    value.filter(|v| v.is_finite()).ok_or_else(|| Diagnostic::new("this number is out of range", span))
+}

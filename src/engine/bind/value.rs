@@ -1,0 +1,223 @@
+//! What an expression of the query is after binding: a scalar with type and unit, a position, a span or a region;
+//! and how two of them come to one type. Units act on literals only: a column is its stored number.
+
+use std::sync::Arc;
+
+use crate::engine::expr::{Area, Expr, Literal, Surface};
+use crate::error::{Diagnostic, Span};
+use crate::model::table::{Column, Type};
+use crate::model::time::{NS_PER_DAY, Time};
+use crate::model::units::{Dimension, Unit};
+
+/// A value of one Arrow column.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    /// How it is computed.
+    pub expr: Expr,
+    /// Its type.
+    pub kind: Type,
+    /// Its unit: of the column it is, or as written.
+    pub unit: Option<Unit>,
+    /// Made of literals only: it is converted to the unit of what it meets.
+    pub is_constant: bool,
+    /// The column marked as NET.STA.LOC.CHA.
+    pub is_code: bool,
+}
+
+/// What an expression stands for.
+#[derive(Clone, Debug)]
+pub enum Bound {
+    /// A value.
+    Scalar(Typed),
+    /// A position.
+    Point {
+        /// Sky or Earth.
+        surface: Surface,
+        /// Degrees.
+        lon: Expr,
+        /// Degrees.
+        lat: Expr,
+        /// km below the surface.
+        depth_km: Option<Expr>,
+    },
+    /// `[start, end)`.
+    Span {
+        /// First instant.
+        start: Expr,
+        /// First instant after.
+        end: Expr,
+    },
+    /// A constant region.
+    Region(Arc<Area>),
+}
+
+impl Typed {
+    /// A constant.
+    pub fn constant(value: Literal) -> Typed {
+        let kind = value.kind();
+        Typed { expr: Expr::Literal(value), kind, unit: None, is_constant: true, is_code: false }
+    }
+
+    /// A computed value without unit.
+    pub fn computed(expr: Expr, kind: Type, is_constant: bool) -> Typed {
+        Typed { expr, kind, unit: None, is_constant, is_code: false }
+    }
+
+    /// Its number, if it is a constant one.
+    pub fn number(&self) -> Option<f64> {
+        match self.expr.as_literal()? {
+            Literal::Int(v) => Some(*v as f64),
+            Literal::Float(v) => Some(*v),
+            _ => None,
+        }
+    }
+
+    /// Its text, if it is a constant one.
+    pub fn text(&self) -> Option<&str> {
+        match self.expr.as_literal()? {
+            Literal::Text(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// The column it makes under `name`.
+    pub fn column(&self, name: &str) -> Column {
+        let mut column = Column::typed(name, crate::engine::scope::shown_type(self.kind));
+        column.unit = self.unit.clone();
+        column
+    }
+
+    /// A constant quantity of time as DURATION, for TIME ± 1 h.
+    pub fn as_duration(&self) -> Option<Typed> {
+        let unit = self.unit.as_ref().filter(|u| u.dimension == Dimension::Duration)?;
+        let ns = unit.to_base(self.number()?) * 1e9;
+        (ns.abs() < i64::MAX as f64).then(|| Typed::constant(Literal::Duration(ns.round() as i64)))
+    }
+}
+
+impl Bound {
+    /// What it is, for messages.
+    pub fn phrase(&self) -> &'static str {
+        match self {
+            Bound::Scalar(t) => t.kind.phrase(),
+            Bound::Point { .. } => "a position",
+            Bound::Span { .. } => "a span of time",
+            Bound::Region(_) => "a region",
+        }
+    }
+
+    /// As one column: positions and spans become text.
+    pub fn into_scalar(self, span: Span) -> Result<Typed, Diagnostic> {
+        let text = |e: Expr| Expr::Cast(Box::new(e), Type::Text);
+        let joined = |a: Expr, between: &str, b: Expr| {
+            let between = Expr::Literal(Literal::Text(between.to_owned()));
+            Expr::Concat(Box::new(Expr::Concat(Box::new(text(a)), Box::new(between))), Box::new(text(b)))
+        };
+        match self {
+            Bound::Scalar(t) => Ok(t),
+            Bound::Point { lon, lat, .. } => Ok(Typed::computed(joined(lon, " ", lat), Type::Text, false)),
+            Bound::Span { start, end } => Ok(Typed::computed(joined(start, " .. ", end), Type::Text, false)),
+            Bound::Region(_) => Err(Diagnostic::new("a region is not a value of a column", span)
+                .help("write `pos IN CIRCLE(..)` as a condition")),
+        }
+    }
+}
+
+/// The whole period that a text names: `2024`, `2024-02`, `2024-060`, `2024-02-29`; with a clock time, no period.
+pub fn period(text: &str) -> Option<(Time, Time)> {
+    let text = text.trim();
+    let day = |t: Time| Some((t, Time(t.0.checked_add(NS_PER_DAY)?)));
+    let year = || text.get(..4)?.parse::<i16>().ok();
+    if !text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+        return None;
+    }
+    match text.len() {
+        4 => {
+            let year = year()?;
+            let start = Time::from_ordinal(year, 1, (0, 0, 0), 0)?;
+            Some((start, Time::from_ordinal(year.checked_add(1)?, 1, (0, 0, 0), 0)?))
+        }
+        7 => {
+            let year = year()?;
+            let month: i8 = text.get(5..)?.parse().ok()?;
+            let start = Time::from_date((year, month, 1), (0, 0, 0), 0)?;
+            let (next_year, next) = if month == 12 { (year.checked_add(1)?, 1) } else { (year, month + 1) };
+            Some((start, Time::from_date((next_year, next, 1), (0, 0, 0), 0)?))
+        }
+        8 | 10 => day(Time::parse(text).ok()?),
+        _ => None,
+    }
+}
+
+/// A text as an instant: a date, a date and time, or the start of a whole period.
+pub fn instant(text: &str, span: Span) -> Result<i64, Diagnostic> {
+    if let Some((start, _)) = period(text) {
+        return Ok(start.0);
+    }
+    Time::parse(text).map(|t| t.0).map_err(|e| {
+        let mut error = Diagnostic::new(e.reason, span);
+        error.help = e.help;
+        error
+    })
+}
+
+/// A TIME token of the query: ISO, `MJD 60343.5`, `JD 2460344.0`.
+pub fn time_token(text: &str, span: Span) -> Result<i64, Diagnostic> {
+    let upper = text.get(..3).unwrap_or("").to_ascii_uppercase();
+    let day = |rest: &str, offset: f64| {
+        let value: f64 = rest.trim().parse().map_err(|_| Diagnostic::new("this is not a day number", span))?;
+        Time::from_mjd(value - offset)
+            .map(|t| t.0)
+            .ok_or_else(|| Diagnostic::new("outside 1677-09-21 .. 2262-04-11", span))
+    };
+    if upper == "MJD" {
+        return day(&text[3..], 0.0);
+    }
+    if upper.starts_with("JD") {
+        return julian(&text[2..]).ok_or_else(|| Diagnostic::new("outside 1677-09-21 .. 2262-04-11", span));
+    }
+    Time::parse(text).map(|t| t.0).map_err(|e| {
+        let mut error = Diagnostic::new(e.reason, span);
+        error.help = e.help;
+        error
+    })
+}
+
+/// A Julian Date, whole days and fraction read apart so that the fraction keeps its digits.
+fn julian(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
+    let whole: f64 = whole.parse().ok()?;
+    let fraction: f64 = format!("0.{fraction}").parse().ok()?;
+    let midnight = Time::from_mjd(whole - 2_400_001.0)?;
+    midnight.0.checked_add(NS_PER_DAY / 2)?.checked_add((fraction * NS_PER_DAY as f64).round() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_and_instants() {
+        let cases = [
+            ("2024", Some(("2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"))),
+            ("2024-02", Some(("2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z"))),
+            ("2024-12", Some(("2024-12-01T00:00:00Z", "2025-01-01T00:00:00Z"))),
+            ("2024-060", Some(("2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"))),
+            ("2024-02-29T10:00", None),
+            ("2024-13", None),
+        ];
+        for (text, want) in cases {
+            let got = period(text).map(|(a, b)| (a.to_string(), b.to_string()));
+            assert_eq!(got, want.map(|(a, b)| (a.to_owned(), b.to_owned())), "{text}");
+        }
+        let tokens = [
+            ("MJD 60343.5", "2024-02-03T12:00:00Z"),
+            ("JD 2460344.0", "2024-02-03T12:00:00Z"),
+            ("JD 2460343.75", "2024-02-03T06:00:00Z"),
+            ("2024-060", "2024-02-29T00:00:00Z"),
+        ];
+        for (text, want) in tokens {
+            assert_eq!(time_token(text, Span::default()).map(|t| Time(t).to_string()), Ok(want.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Scalar expressions over a batch: columns by index, types settled by the binder. Evaluation is by Arrow arrays,
+//! three-valued (NULL is a null slot), and never yields NaN or infinities: those become NULL.
+
+mod arithmetic;
+mod compare;
+mod function;
+mod text;
+
+use arithmetic::finite;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{DurationNanosecondType, Float64Type, Int64Type, TimestampNanosecondType};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, StringArray,
+    TimestampNanosecondArray, new_null_array,
+};
+use arrow_schema::{ArrowError, DataType};
+
+use crate::error::{Error, Result};
+use crate::geometry::earth::{self, EarthRadius, Place};
+use crate::geometry::region::Region;
+use crate::geometry::{separation, vector};
+use crate::model::table::{Batch, Type};
+
+pub use compare::{CompareOp, Set};
+pub use function::{FUNCTIONS, Function, FunctionInfo};
+pub use text::{TextMatch, TextMatchKind};
+
+/// A constant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// Of any type.
+    Null,
+    /// TRUE or FALSE.
+    Bool(bool),
+    /// INT.
+    Int(i64),
+    /// FLOAT.
+    Float(f64),
+    /// TEXT.
+    Text(String),
+    /// ns since 1970.
+    Time(i64),
+    /// ns.
+    Duration(i64),
+}
+
+impl Literal {
+    /// Its type.
+    pub fn kind(&self) -> Type {
+        match self {
+            Literal::Null => Type::Null,
+            Literal::Bool(_) => Type::Bool,
+            Literal::Int(_) => Type::Int,
+            Literal::Float(_) => Type::Float,
+            Literal::Text(_) => Type::Text,
+            Literal::Time(_) => Type::Time,
+            Literal::Duration(_) => Type::Duration,
+        }
+    }
+
+    /// `rows` copies.
+    pub fn array(&self, rows: usize) -> ArrayRef {
+        match self {
+            Literal::Null => new_null_array(&DataType::Null, rows),
+            Literal::Bool(v) => Arc::new(BooleanArray::from(vec![*v; rows])),
+            Literal::Int(v) => Arc::new(Int64Array::from_value(*v, rows)),
+            Literal::Float(v) => Arc::new(Float64Array::from_value(*v, rows)),
+            Literal::Text(v) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(v, rows))),
+            Literal::Time(v) => {
+                Arc::new(TimestampNanosecondArray::from_value(*v, rows).with_timezone("UTC"))
+            }
+            Literal::Duration(v) => Arc::new(DurationNanosecondArray::from_value(*v, rows)),
+        }
+    }
+}
+
+/// Infix arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArithmeticOp {
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`: always real.
+    Div,
+    /// `%`
+    Mod,
+}
+
+/// Sphere or spheroid that two positions lie on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// Right ascension and declination; separations in degrees.
+    Sky,
+    /// Longitude and latitude on WGS84; distances in metres.
+    Earth,
+}
+
+/// A constant region on a surface.
+#[derive(Clone, Debug)]
+pub enum Area {
+    /// On the sphere.
+    Sky(Region),
+    /// Within a geodesic distance of a place on WGS84.
+    EarthCircle(Place, EarthRadius),
+}
+
+impl Area {
+    /// Is the position (degrees) inside? The boundary is.
+    pub fn contains(&self, lon_deg: f64, lat_deg: f64) -> bool {
+        match self {
+            Area::Sky(region) => region.contains(lon_deg, lat_deg),
+            Area::EarthCircle(centre, radius) => {
+                let place = Place { lon_deg, lat_deg };
+                earth::circle_contains(*centre, *radius, place)
+            }
+        }
+    }
+}
+
+/// An expression whose columns are places in a batch.
+#[derive(Clone, Debug)]
+pub enum Expr {
+    /// Column of the input.
+    Column(usize),
+    /// Constant.
+    Literal(Literal),
+    /// To another type; text that does not read is NULL.
+    Cast(Box<Expr>, Type),
+    /// Numbers of one type, or times and durations.
+    Arithmetic(ArithmeticOp, Box<Expr>, Box<Expr>),
+    /// `-x`
+    Negate(Box<Expr>),
+    /// Values of one type, or INT against FLOAT.
+    Compare(CompareOp, Box<Expr>, Box<Expr>),
+    /// Three-valued.
+    And(Box<Expr>, Box<Expr>),
+    /// Three-valued.
+    Or(Box<Expr>, Box<Expr>),
+    /// Three-valued.
+    Not(Box<Expr>),
+    /// Never NULL.
+    IsNull(Box<Expr>),
+    /// First branch whose condition is TRUE.
+    Case(Vec<(Expr, Expr)>, Option<Box<Expr>>),
+    /// `a || b`
+    Concat(Box<Expr>, Box<Expr>),
+    /// LIKE, ILIKE, MATCHES.
+    Match(Box<Expr>, TextMatch),
+    /// Membership in a set of constants of the operand's type.
+    InSet(Box<Expr>, Arc<Set>),
+    /// A function of the language.
+    Call(Function, Vec<Expr>),
+    /// Is the position inside a constant region?
+    Inside {
+        /// Longitude in degrees.
+        lon: Box<Expr>,
+        /// Latitude in degrees.
+        lat: Box<Expr>,
+        /// Constant.
+        area: Arc<Area>,
+    },
+    /// Distance of two positions: degrees on the sky, metres on the Earth.
+    Distance {
+        /// Which formula.
+        surface: Surface,
+        /// Longitude and latitude of both, degrees.
+        places: Box<[Expr; 4]>,
+        /// Depth of both in km: then the straight line between the hypocentres.
+        depths: Option<Box<(Expr, Expr)>>,
+    },
+}
+
+pub(crate) fn arrow_error(error: ArrowError) -> Error {
+    let message = match &error {
+        ArrowError::ArithmeticOverflow(what) => format!("an integer result does not fit 64 bits: {what}"),
+        other => other.to_string(),
+    };
+    Error::Refused { message, help: None }
+}
+
+impl Expr {
+    /// A constant.
+    pub fn literal(value: Literal) -> Expr {
+        Expr::Literal(value)
+    }
+
+    /// The constant, if it is one.
+    pub fn as_literal(&self) -> Option<&Literal> {
+        match self {
+            Expr::Literal(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// `self AND other`.
+    #[must_use]
+    pub fn and(self, other: Expr) -> Expr {
+        Expr::And(Box::new(self), Box::new(other))
+    }
+
+    /// The value for every row. A missing column is an error of ours, not of the user's.
+    pub fn eval(&self, batch: &Batch) -> Result<ArrayRef> {
+        let rows = batch.num_rows();
+        match self {
+            Expr::Column(index) => Ok(batch.column(*index).clone()),
+            Expr::Literal(value) => Ok(value.array(rows)),
+            Expr::Cast(operand, kind) => cast(&operand.eval(batch)?, *kind),
+            Expr::Arithmetic(op, left, right) => {
+                arithmetic::arithmetic(*op, &left.eval(batch)?, &right.eval(batch)?)
+            }
+            Expr::Negate(operand) => arithmetic::negate(&operand.eval(batch)?),
+            Expr::Compare(op, left, right) => compare::compare(*op, left, right, batch),
+            Expr::And(left, right) => {
+                let (l, r) = (left.condition(batch)?, right.condition(batch)?);
+                Ok(Arc::new(arrow_arith::boolean::and_kleene(&l, &r).map_err(arrow_error)?))
+            }
+            Expr::Or(left, right) => {
+                let (l, r) = (left.condition(batch)?, right.condition(batch)?);
+                Ok(Arc::new(arrow_arith::boolean::or_kleene(&l, &r).map_err(arrow_error)?))
+            }
+            Expr::Not(operand) => {
+                let value = operand.condition(batch)?;
+                Ok(Arc::new(arrow_arith::boolean::not(&value).map_err(arrow_error)?))
+            }
+            Expr::IsNull(operand) => {
+                let value = operand.eval(batch)?;
+                Ok(Arc::new(arrow_arith::boolean::is_null(&value).map_err(arrow_error)?))
+            }
+            Expr::Case(branches, otherwise) => case(branches, otherwise.as_deref(), batch),
+            Expr::Concat(left, right) => text::concat(&left.eval(batch)?, &right.eval(batch)?),
+            Expr::Match(operand, pattern) => pattern.eval(&operand.eval(batch)?),
+            Expr::InSet(operand, set) => set.contains(&operand.eval(batch)?),
+            Expr::Call(function, args) => {
+                let values = args.iter().map(|a| a.eval(batch)).collect::<Result<Vec<_>>>()?;
+                function::call(*function, &values, rows)
+            }
+            Expr::Inside { lon, lat, area } => inside(&lon.eval(batch)?, &lat.eval(batch)?, area),
+            Expr::Distance { surface, places, depths } => {
+                let mut values = places.iter().map(|p| p.eval(batch)).collect::<Result<Vec<_>>>()?;
+                if let Some(depths) = depths {
+                    values.extend([depths.0.eval(batch)?, depths.1.eval(batch)?]);
+                }
+                distance(*surface, &values)
+            }
+        }
+    }
+
+    /// The value as a condition: a BOOL array. A bare NULL is NULL everywhere.
+    pub fn condition(&self, batch: &Batch) -> Result<BooleanArray> {
+        let value = self.eval(batch)?;
+        match value.data_type() {
+            DataType::Boolean => Ok(value.as_boolean().clone()),
+            _ => Ok(BooleanArray::new_null(batch.num_rows())),
+        }
+    }
+
+    /// Calls `visit` for every column it reads.
+    pub fn columns(&self, visit: &mut dyn FnMut(usize)) {
+        if let Expr::Column(index) = self {
+            visit(*index);
+        }
+        self.children().into_iter().for_each(|c| c.columns(visit));
+    }
+
+    /// The same expression over an input whose columns stand elsewhere.
+    #[must_use]
+    pub fn renumbered(mut self, place: &dyn Fn(usize) -> usize) -> Expr {
+        self.renumber(place);
+        self
+    }
+
+    fn renumber(&mut self, place: &dyn Fn(usize) -> usize) {
+        if let Expr::Column(index) = self {
+            *index = place(*index);
+        }
+        self.children_mut().into_iter().for_each(|c| c.renumber(place));
+    }
+
+    fn children(&self) -> Vec<&Expr> {
+        match self {
+            Expr::Column(_) | Expr::Literal(_) => vec![],
+            Expr::Cast(a, _) | Expr::Negate(a) | Expr::Not(a) | Expr::IsNull(a) => vec![a],
+            Expr::Match(a, _) | Expr::InSet(a, _) => vec![a],
+            Expr::Arithmetic(_, a, b) | Expr::Compare(_, a, b) => vec![a, b],
+            Expr::And(a, b) | Expr::Or(a, b) | Expr::Concat(a, b) => vec![a, b],
+            Expr::Case(branches, otherwise) => {
+                let mut all: Vec<&Expr> = branches.iter().flat_map(|(c, v)| [c, v]).collect();
+                all.extend(otherwise.as_deref());
+                all
+            }
+            Expr::Call(_, args) => args.iter().collect(),
+            Expr::Inside { lon, lat, .. } => vec![lon, lat],
+            Expr::Distance { places, depths, .. } => {
+                places.iter().chain(depths.iter().flat_map(|d| [&d.0, &d.1])).collect()
+            }
+        }
+    }
+
+    fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match self {
+            Expr::Column(_) | Expr::Literal(_) => vec![],
+            Expr::Cast(a, _) | Expr::Negate(a) | Expr::Not(a) | Expr::IsNull(a) => vec![a],
+            Expr::Match(a, _) | Expr::InSet(a, _) => vec![a],
+            Expr::Arithmetic(_, a, b) | Expr::Compare(_, a, b) => vec![a, b],
+            Expr::And(a, b) | Expr::Or(a, b) | Expr::Concat(a, b) => vec![a, b],
+            Expr::Case(branches, otherwise) => {
+                let mut all: Vec<&mut Expr> = branches.iter_mut().flat_map(|(c, v)| [c, v]).collect();
+                all.extend(otherwise.as_deref_mut());
+                all
+            }
+            Expr::Call(_, args) => args.iter_mut().collect(),
+            Expr::Inside { lon, lat, .. } => vec![lon, lat],
+            Expr::Distance { places, depths, .. } => {
+                let depths = depths.iter_mut().flat_map(|d| {
+                    let (a, b) = &mut **d;
+                    [a, b]
+                });
+                places.iter_mut().chain(depths).collect()
+            }
+        }
+    }
+}
+
+/// To the widest Arrow type of `kind`. Text becomes a number or a time where it reads as one, else NULL.
+pub fn cast(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
+    let Some(target) = kind.arrow() else { return Ok(array.clone()) };
+    if array.data_type() == &target {
+        return Ok(array.clone());
+    }
+    match (array.data_type(), kind) {
+        (DataType::Utf8, Type::Time) => Ok(text::parse_times(array)),
+        (DataType::Timestamp(_, _), Type::Text) => Ok(text::print_times(array)),
+        (DataType::Float32 | DataType::Float64, Type::Text) => Ok(text::print_floats(array)),
+        (DataType::Float32 | DataType::Float64, Type::Int) => {
+            arrow_cast::cast(&cast(array, Type::Float)?, &target).map_err(arrow_error)
+        }
+        _ => arrow_cast::cast(array, &target).map_err(arrow_error),
+    }
+}
+
+/// As f64, widening what is narrower.
+pub fn floats(array: &ArrayRef) -> Result<Float64Array> {
+    Ok(cast(array, Type::Float)?.as_primitive::<Float64Type>().clone())
+}
+
+/// As i64: INT, or the ns of TIME and DURATION.
+pub fn integers(array: &ArrayRef) -> Result<Int64Array> {
+    Ok(match array.data_type() {
+        DataType::Timestamp(_, _) => array.as_primitive::<TimestampNanosecondType>().reinterpret_cast(),
+        DataType::Duration(_) => array.as_primitive::<DurationNanosecondType>().reinterpret_cast(),
+        _ => cast(array, Type::Int)?.as_primitive::<Int64Type>().clone(),
+    })
+}
+
+fn case(branches: &[(Expr, Expr)], otherwise: Option<&Expr>, batch: &Batch) -> Result<ArrayRef> {
+    let rows = batch.num_rows();
+    let mut result = match otherwise {
+        Some(value) => value.eval(batch)?,
+        None => match branches.first() {
+            Some((_, value)) => new_null_array(value.eval(batch)?.data_type(), rows),
+            None => new_null_array(&DataType::Null, rows),
+        },
+    };
+    for (condition, value) in branches.iter().rev() {
+        let mask = condition.condition(batch)?;
+        let mask = arrow_select::filter::prep_null_mask_filter(&mask);
+        result = arrow_select::zip::zip(&mask, &value.eval(batch)?, &result).map_err(arrow_error)?;
+    }
+    Ok(result)
+}
+
+fn inside(lon: &ArrayRef, lat: &ArrayRef, area: &Area) -> Result<ArrayRef> {
+    let (lon, lat) = (floats(lon)?, floats(lat)?);
+    let values = lon.iter().zip(lat.iter()).map(|(lon, lat)| Some(area.contains(lon?, lat?)));
+    Ok(Arc::new(values.collect::<BooleanArray>()))
+}
+
+/// lon1, lat1, lon2, lat2 and, for hypocentres, both depths; a depth that is NULL is taken as 0.
+fn distance(surface: Surface, parts: &[ArrayRef]) -> Result<ArrayRef> {
+    let parts = parts.iter().map(floats).collect::<Result<Vec<_>>>()?;
+    let rows = parts.first().map_or(0, |p| p.len());
+    let value = |k: usize, i: usize| parts.get(k).and_then(|p| p.is_valid(i).then(|| p.value(i)));
+    let values = (0..rows).map(|i| {
+        let (a, b) = ((value(0, i)?, value(1, i)?), (value(2, i)?, value(3, i)?));
+        if surface == Surface::Sky {
+            return Some(separation::separation_deg(a, b));
+        }
+        let place = |p: (f64, f64)| Place { lon_deg: p.0, lat_deg: p.1 };
+        let (a, b) = (place(a), place(b));
+        if parts.len() < 6 {
+            return Some(earth::distance_km(a, b) * 1000.0);
+        }
+        let at = |p: Place, k: usize| earth::ecef_km(p, -value(k, i).unwrap_or(0.0));
+        Some(vector::chord2(at(a, 4), at(b, 5)).sqrt() * 1000.0)
+    });
+    Ok(Arc::new(finite(values.collect::<Float64Array>())))
+}

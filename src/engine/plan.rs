@@ -1,0 +1,433 @@
+//! What a query will do, as a closed tree. A node knows its output columns; the executor has one `match` over it.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+
+use super::expr::Expr;
+use super::ops::{correlate, pair, variability};
+use crate::geometry::region::Region;
+use crate::lang::syntax::{JoinKind, SetKind};
+use crate::model::station::Pattern;
+use crate::model::table::{Batch, Column, Schema};
+use crate::model::time::Time;
+
+/// What a column is for, beyond its values: how `pos`, `span` and `code` find their parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Just values.
+    Plain,
+    /// Right ascension, ICRS degrees.
+    Ra,
+    /// Declination, ICRS degrees.
+    Dec,
+    /// Order-29 nested HEALPix cell of the position, ascending in storage.
+    Cell,
+    /// Breaks ties of equal separation: the key, else the row number of the import.
+    Tie,
+    /// Geographic longitude, degrees.
+    Longitude,
+    /// Geographic latitude, degrees.
+    Latitude,
+    /// Depth below the surface, km.
+    DepthKm,
+    /// First instant of a row.
+    Start,
+    /// Instant after the last of a row.
+    End,
+    /// NET.STA.LOC.CHA.
+    Code,
+}
+
+/// An output column of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutColumn {
+    /// Name, type, unit.
+    pub column: Column,
+    /// What it is for.
+    pub role: Role,
+    /// Carried along for `pos` and matches, not shown by `*`.
+    pub is_hidden: bool,
+}
+
+impl OutColumn {
+    /// A shown column of values.
+    pub fn plain(column: Column) -> OutColumn {
+        OutColumn { column, role: Role::Plain, is_hidden: false }
+    }
+}
+
+/// A plan and what it yields.
+#[derive(Debug)]
+pub struct Node {
+    /// What is done.
+    pub plan: Plan,
+    /// Columns of its batches, in order.
+    pub columns: Vec<OutColumn>,
+}
+
+impl Node {
+    /// Schema of its batches.
+    pub fn schema(&self) -> Schema {
+        Schema::new(self.columns.iter().map(|c| c.column.clone()).collect())
+    }
+
+    /// Place of the first column with that role.
+    pub fn role(&self, role: Role) -> Option<usize> {
+        self.columns.iter().position(|c| c.role == role)
+    }
+}
+
+/// A stored table, its wanted columns, and what lets the scan leave rows out unseen. The filter above it decides;
+/// the hints only ever drop rows that the filter would drop.
+#[derive(Debug)]
+pub struct Scan {
+    /// Name in the catalogue.
+    pub table: String,
+    /// Only rows of this source.
+    pub source: Option<String>,
+    /// Columns of the table, by index.
+    pub columns: Vec<usize>,
+    /// Column (of the table) and closed range of values outside which no row is wanted.
+    pub ranges: Vec<(usize, f64, f64)>,
+    /// Positions outside this region are not wanted.
+    pub region: Option<Arc<Region>>,
+}
+
+/// A set function over the rows of a group.
+#[derive(Clone, Debug)]
+pub struct Aggregate {
+    /// Which.
+    pub function: AggregateFunction,
+    /// Its arguments; none for COUNT(*).
+    pub args: Vec<Expr>,
+    /// Equal values count once.
+    pub distinct: bool,
+}
+
+/// Set functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AggregateFunction {
+    /// Rows, or values that are not NULL.
+    Count,
+    /// Sum.
+    Sum,
+    /// Mean.
+    Avg,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// Standard deviation with N-1.
+    StdDev,
+    /// Middle value.
+    Median,
+    /// Inverse-variance weighted mean of (value, error).
+    WMean,
+    /// Reduced chi square of (value, error) about the weighted mean.
+    Chi2,
+    /// Least-squares slope of (time in days, value) per 365.25 d.
+    Slope,
+    /// Standard deviation with N-1 of the value: the rms of VARIABILITY.
+    Rms,
+}
+
+/// Names of the set functions, as SHOW FUNCTIONS lists them.
+pub const AGGREGATES: &[(&str, AggregateFunction, usize, &str)] = &[
+    ("COUNT", AggregateFunction::Count, 1, "rows (*), or values that are not NULL"),
+    ("SUM", AggregateFunction::Sum, 1, "sum; NULL of nothing"),
+    ("AVG", AggregateFunction::Avg, 1, "mean"),
+    ("MIN", AggregateFunction::Min, 1, "smallest"),
+    ("MAX", AggregateFunction::Max, 1, "largest"),
+    ("STDDEV", AggregateFunction::StdDev, 1, "standard deviation, N-1"),
+    ("MEDIAN", AggregateFunction::Median, 1, "middle value"),
+    ("WMEAN", AggregateFunction::WMean, 2, "weighted mean of (value, error)"),
+    ("CHI2", AggregateFunction::Chi2, 2, "reduced chi square of (value, error)"),
+    ("SLOPE", AggregateFunction::Slope, 2, "slope of (time in days, value) per 365.25 d"),
+    ("RMS", AggregateFunction::Rms, 1, "standard deviation, N-1, as in VARIABILITY"),
+];
+
+/// A sort key over the input's columns.
+#[derive(Clone, Debug)]
+pub struct SortKey {
+    /// Value.
+    pub expr: Expr,
+    /// Largest first.
+    pub descending: bool,
+    /// NULLs before the rest.
+    pub nulls_first: bool,
+}
+
+/// Conditions of a join.
+#[derive(Debug)]
+pub struct JoinCondition {
+    /// Pairs of (left, right) values that must be equal.
+    pub equal: Vec<(Expr, Expr)>,
+    /// The rest, over left columns then right columns.
+    pub residual: Option<Expr>,
+}
+
+/// Which partners a match keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchMode {
+    /// The k nearest.
+    Nearest(usize),
+    /// All within the radius.
+    All,
+    /// Pairs that are each other's nearest.
+    Mutual,
+}
+
+/// A match of two inputs by position.
+#[derive(Debug)]
+pub struct Match {
+    /// Which left rows stay.
+    pub kind: JoinKind,
+    /// Left rows.
+    pub left: Box<Node>,
+    /// Right rows.
+    pub right: Box<Node>,
+    /// Radius in degrees.
+    pub radius_deg: f64,
+    /// Which partners.
+    pub mode: MatchMode,
+}
+
+/// A query or `$view` whose rows several places of one statement read.
+#[derive(Debug)]
+pub struct Shared {
+    /// Its name.
+    pub name: String,
+    /// How the rows come about.
+    pub node: Node,
+    /// The rows, once somebody asked.
+    pub rows: OnceLock<Vec<Batch>>,
+}
+
+/// Everything a query can do.
+#[derive(Debug)]
+pub enum Plan {
+    /// One row without columns: a SELECT without FROM.
+    One,
+    /// Rows at hand: SHOW, DESCRIBE.
+    Rows(Vec<Batch>),
+    /// Rows of a stored table, in its order.
+    Scan(Scan),
+    /// A view or WITH query, evaluated once a statement.
+    Shared(Arc<Shared>),
+    /// Rows for which the condition is TRUE.
+    Filter {
+        /// Rows.
+        input: Box<Node>,
+        /// Condition.
+        predicate: Expr,
+    },
+    /// New columns.
+    Project {
+        /// Rows.
+        input: Box<Node>,
+        /// One an output column.
+        exprs: Vec<Expr>,
+    },
+    /// One row a group: the keys, then the aggregates.
+    Aggregate {
+        /// Rows.
+        input: Box<Node>,
+        /// Grouping values.
+        keys: Vec<Expr>,
+        /// Set functions.
+        aggregates: Vec<Aggregate>,
+    },
+    /// Ordered rows, stable.
+    Sort {
+        /// Rows.
+        input: Box<Node>,
+        /// First key first.
+        keys: Vec<SortKey>,
+        /// Only so many are wanted.
+        top: Option<usize>,
+    },
+    /// A run of rows.
+    Limit {
+        /// Rows.
+        input: Box<Node>,
+        /// Rows left out first.
+        offset: usize,
+        /// Rows kept after that.
+        count: Option<usize>,
+    },
+    /// Equal rows once, at their first place.
+    Distinct(Box<Node>),
+    /// Rows of two inputs by name of the operator.
+    SetOp {
+        /// Which.
+        kind: SetKind,
+        /// Duplicates stay.
+        all: bool,
+        /// Left rows.
+        left: Box<Node>,
+        /// Right rows.
+        right: Box<Node>,
+    },
+    /// Rows paired by a condition.
+    Join {
+        /// Which left rows stay.
+        kind: JoinKind,
+        /// Left rows.
+        left: Box<Node>,
+        /// Right rows.
+        right: Box<Node>,
+        /// What pairs them.
+        on: JoinCondition,
+    },
+    /// Rows paired by position.
+    Match(Match),
+    /// Missing time of channels.
+    Gaps {
+        /// Which channels.
+        codes: Pattern,
+        /// Within this span.
+        during: Option<(Time, Time)>,
+        /// Shortest gap, ns.
+        longer_ns: i64,
+        /// Largest step that is no gap.
+        tolerance_samples: f64,
+    },
+    /// Fraction of time with data.
+    Coverage {
+        /// Which channels.
+        codes: Pattern,
+        /// Within this span.
+        during: Option<(Time, Time)>,
+        /// Bin, ns; the whole span when absent.
+        bin_ns: Option<i64>,
+    },
+    /// Pairs of neighbouring events.
+    Pairs {
+        /// Events.
+        events: Box<Node>,
+        /// Which pairs.
+        spec: pair::Spec,
+    },
+    /// Differential times.
+    Correlate {
+        /// Events.
+        events: Box<Node>,
+        /// The second set.
+        against: Option<Box<Node>>,
+        /// How.
+        spec: Box<correlate::Spec>,
+        /// The rows that could not be measured, instead of those that were.
+        refusals: bool,
+    },
+    /// Light-curve statistics.
+    Variability {
+        /// Epochs: keys, time, then value, error and condition of each band as `bands` places them.
+        input: Box<Node>,
+        /// Number of key columns (they come first, the time column follows).
+        keys: usize,
+        /// Bands over the input's columns.
+        bands: Vec<BandPlan>,
+        /// How.
+        spec: variability::Spec,
+    },
+}
+
+/// Where a band of VARIABILITY finds its columns.
+#[derive(Clone, Debug)]
+pub struct BandPlan {
+    /// Prefix of its statistics.
+    pub name: String,
+    /// Column of the measured value.
+    pub value: usize,
+    /// Column of its error.
+    pub error: Option<usize>,
+    /// Column (BOOL) that says which rows belong to the band.
+    pub when: Option<usize>,
+}
+
+impl Plan {
+    /// Its inputs.
+    pub fn inputs(&self) -> Vec<&Node> {
+        match self {
+            Plan::One | Plan::Rows(_) | Plan::Scan(_) | Plan::Gaps { .. } | Plan::Coverage { .. } => vec![],
+            Plan::Shared(shared) => vec![&shared.node],
+            Plan::Filter { input, .. } | Plan::Project { input, .. } | Plan::Aggregate { input, .. } => {
+                vec![input]
+            }
+            Plan::Sort { input, .. } | Plan::Limit { input, .. } | Plan::Distinct(input) => vec![input],
+            Plan::SetOp { left, right, .. } | Plan::Join { left, right, .. } => vec![left, right],
+            Plan::Match(m) => vec![&m.left, &m.right],
+            Plan::Pairs { events, .. } => vec![events],
+            Plan::Correlate { events, against, .. } => {
+                std::iter::once(&**events).chain(against.as_deref()).collect()
+            }
+            Plan::Variability { input, .. } => vec![input],
+        }
+    }
+
+    /// One line for EXPLAIN.
+    pub fn describe(&self) -> String {
+        match self {
+            Plan::One => "one row".to_owned(),
+            Plan::Rows(batches) => {
+                format!("{} rows at hand", batches.iter().map(Batch::num_rows).sum::<usize>())
+            }
+            Plan::Scan(scan) => describe_scan(scan),
+            Plan::Shared(shared) => format!("view {} (evaluated once)", shared.name),
+            Plan::Filter { .. } => "filter".to_owned(),
+            Plan::Project { exprs, .. } => format!("project {} columns", exprs.len()),
+            Plan::Aggregate { keys, aggregates, .. } => {
+                format!("aggregate {} functions by {} keys (hash)", aggregates.len(), keys.len())
+            }
+            Plan::Sort { keys, top: Some(n), .. } => format!("sort by {} keys, first {n}", keys.len()),
+            Plan::Sort { keys, .. } => format!("sort by {} keys", keys.len()),
+            Plan::Limit { offset, count, .. } => match count {
+                Some(n) => format!("limit {n} offset {offset}"),
+                None => format!("offset {offset}"),
+            },
+            Plan::Distinct(_) => "distinct (hash)".to_owned(),
+            Plan::SetOp { kind, all, .. } => format!("{kind:?}{}", if *all { " all" } else { "" }).to_lowercase(),
+            Plan::Join { kind, on, .. } if on.equal.is_empty() => format!("{kind:?} join (nested loop)").to_lowercase(),
+            Plan::Join { kind, on, .. } => {
+                format!("{kind:?} join on {} equal keys (hash)", on.equal.len()).to_lowercase()
+            }
+            Plan::Match(m) => format!(
+                "{} crossmatch within {} arcsec, {} (merge of two HEALPix-ordered sides)",
+                format!("{:?}", m.kind).to_lowercase(),
+                m.radius_deg * 3600.0,
+                format!("{:?}", m.mode).to_lowercase()
+            ),
+            Plan::Gaps { .. } => "gaps (time index)".to_owned(),
+            Plan::Coverage { .. } => "coverage (time index)".to_owned(),
+            Plan::Pairs { .. } => "pairs (k-d tree of hypocentres)".to_owned(),
+            Plan::Correlate { .. } => "correlate: pairs, windows, conditioning, correlation, peak".to_owned(),
+            Plan::Variability { bands, .. } => format!("variability of {} bands", bands.len()),
+        }
+    }
+}
+
+fn describe_scan(scan: &Scan) -> String {
+    let mut text = format!("scan {} ({} columns)", scan.table, scan.columns.len());
+    if let Some(source) = &scan.source {
+        let _ = write!(text, ", source {source}");
+    }
+    if scan.region.is_some() {
+        text.push_str(", HEALPix cells of the region");
+    }
+    if !scan.ranges.is_empty() {
+        let _ = write!(text, ", {} ranges on block minima and maxima", scan.ranges.len());
+    }
+    text
+}
+
+/// The tree as EXPLAIN prints it, one line a node, inputs indented below.
+pub fn explain(node: &Node) -> Vec<String> {
+    let mut lines = vec![];
+    explain_into(node, 0, &mut lines);
+    lines
+}
+
+fn explain_into(node: &Node, depth: usize, lines: &mut Vec<String>) {
+    lines.push(format!("{}{}", "  ".repeat(depth), node.plan.describe()));
+    node.plan.inputs().into_iter().for_each(|input| explain_into(input, depth + 1, lines));
+}

@@ -1,0 +1,93 @@
+//! What lives between statements: variables, views and settings; and what a statement leaves behind beside its
+//! rows: notices and counts for the footer.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::bind::value::Bound;
+use crate::error::{Error, Result};
+use crate::lang::syntax::Query;
+
+/// A value of LET or of the command line.
+#[derive(Clone, Debug)]
+pub enum Variable {
+    /// A scalar, a position, a span or a region.
+    Value(Bound),
+    /// A query, evaluated once in each statement that uses it.
+    View(Box<Query>),
+}
+
+/// Variables, views and settings of one user of the database.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// By name without the dollar.
+    pub variables: BTreeMap<String, Variable>,
+    /// Names given on the command line: LET does not change them.
+    pub pinned: std::collections::BTreeSet<String>,
+    /// SET values.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// Asks a running statement to stop; shared with a signal handler or another thread.
+#[derive(Debug, Default)]
+pub struct Cancel(AtomicBool);
+
+impl Cancel {
+    /// Stop at the next chance.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Forget an earlier request.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Has somebody asked?
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// An error once somebody has asked.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// What a statement says beside its rows: each line once.
+#[derive(Debug, Default)]
+pub struct Notices {
+    lines: Mutex<Vec<String>>,
+    footer: Mutex<Vec<String>>,
+}
+
+impl Notices {
+    /// A warning; told once.
+    pub fn warn(&self, line: String) {
+        push_once(&self.lines, line);
+    }
+
+    /// A part of the footer: `30,000 without partner`.
+    pub fn footer(&self, line: String) {
+        push_once(&self.footer, line);
+    }
+
+    /// The warnings so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().map(|l| l.clone()).unwrap_or_default()
+    }
+
+    /// The parts of the footer.
+    pub fn footer_lines(&self) -> Vec<String> {
+        self.footer.lock().map(|l| l.clone()).unwrap_or_default()
+    }
+}
+
+fn push_once(list: &Mutex<Vec<String>>, line: String) {
+    if let Ok(mut lines) = list.lock()
+        && !lines.contains(&line)
+    {
+        lines.push(line);
+    }
+}
