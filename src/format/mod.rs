@@ -13,3 +13,4 @@ pub mod sac;
 pub mod stationxml;
 pub mod steim;
 pub mod waveform;
+pub mod xml;
