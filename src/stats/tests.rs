@@ -1,0 +1,1 @@
+//! Oracles and properties of all statistics.
