@@ -269,7 +269,12 @@ fn push_run(runs: &mut Vec<CellRun>, cells: Range<u64>, is_inside: bool) {
 /// Proof: as long as the great circle from the centre stays in the face, x and y change by at most
 /// `FACE_STEP_PER_RAD` times the way. To leave the face it would have to reach an edge, farther away than that.
 pub fn face_window(at: FaceCell, radius_rad: f64) -> Option<Window> {
-    let half = face_window_half(radius_rad)?;
+    window_around(at, face_window_half(radius_rad)?)
+}
+
+/// `face_window` for a half width that `face_window_half` returned.
+#[inline]
+pub fn window_around(at: FaceCell, half: u32) -> Option<Window> {
     let last = (1u32 << MAX_ORDER) - 1;
     let is_inside = |v: u32| v > half && v < last - half;
     (is_inside(at.x) && is_inside(at.y)).then(|| Window {

@@ -24,11 +24,17 @@ pub fn ra_difference_deg(ra1_deg: f64, ra2_deg: f64) -> f64 {
 /// coincident to antipodal points (T. Vincenty 1975, Survey Review 23(176), 88, doi:10.1179/sre.1975.23.176.88,
 /// with equal axes). The same bit for bit when the two points change places. NaN in, NaN out.
 pub fn separation_rad(a_deg: (f64, f64), b_deg: (f64, f64)) -> f64 {
+    let trig = |dec_deg: f64| dec_deg.to_radians().sin_cos();
+    vincenty_rad((a_deg, trig(a_deg.1)), (b_deg, trig(b_deg.1)))
+}
+
+/// Vincenty's formula for two positions in degrees, each with the sine and cosine of its dec.
+#[inline]
+fn vincenty_rad(a: ((f64, f64), (f64, f64)), b: ((f64, f64), (f64, f64))) -> f64 {
     // The formula is not symmetric in its last bit: the southern point always comes first.
-    let (south, north) = if a_deg.1 <= b_deg.1 { (a_deg, b_deg) } else { (b_deg, a_deg) };
-    let (sin_d, cos_d) = ra_difference_deg(south.0, north.0).to_radians().sin_cos();
-    let (sin_s, cos_s) = south.1.to_radians().sin_cos();
-    let (sin_n, cos_n) = north.1.to_radians().sin_cos();
+    let (south, north) = if a.0.1 <= b.0.1 { (a, b) } else { (b, a) };
+    let (sin_d, cos_d) = ra_difference_deg(south.0.0, north.0.0).to_radians().sin_cos();
+    let ((sin_s, cos_s), (sin_n, cos_n)) = (south.1, north.1);
     let across = cos_n * sin_d;
     let along = cos_s * sin_n - sin_s * cos_n * cos_d;
     let cosine = sin_s * sin_n + cos_s * cos_n * cos_d;
@@ -79,7 +85,7 @@ pub struct Radius {
     hav_within: f64,
     hav_beyond: f64,
     /// A difference in dec above this is beyond the radius.
-    dec_window_deg: f64,
+    pub dec_window_deg: f64,
 }
 
 impl Radius {
@@ -136,20 +142,24 @@ impl Cone {
         }
     }
 
+    /// Whether neither the difference in dec nor that in ra alone puts a position beyond the radius.
+    #[inline]
+    pub fn is_candidate(&self, ra_deg: f64, dec_deg: f64) -> bool {
+        // Written so that a NaN is no candidate.
+        (dec_deg - self.centre_deg.1).abs() <= self.radius.dec_window_deg
+            && ra_difference_deg(self.centre_deg.0, ra_deg).abs() <= self.ra_window_deg
+    }
+
     /// The haversine `sin^2(d / 2)` of the separation d, the error in d below 1e-15 rad up to 90 degrees; `None`
     /// when the difference in
     /// ra or dec alone is already too large.
     #[inline]
     pub fn haversine(&self, ra_deg: f64, dec_deg: f64) -> Option<f64> {
+        if !self.is_candidate(ra_deg, dec_deg) {
+            return None;
+        }
         let dec_step = dec_deg - self.centre_deg.1;
-        // Not `>`: a NaN is no candidate.
-        if !(dec_step.abs() <= self.radius.dec_window_deg) {
-            return None;
-        }
         let ra_step = ra_difference_deg(self.centre_deg.0, ra_deg);
-        if !(ra_step.abs() <= self.ra_window_deg) {
-            return None;
-        }
         let sin_half_dec = (0.5 * dec_step).to_radians().sin();
         let sin_half_ra = (0.5 * ra_step).to_radians().sin();
         // cos(dec + step) from sin(step / 2): the second cosine for the price of a square root.
@@ -174,7 +184,8 @@ impl Cone {
     /// Vincenty's separation from the centre in degrees.
     #[inline]
     pub fn separation_deg(&self, ra_deg: f64, dec_deg: f64) -> f64 {
-        separation_deg(self.centre_deg, (ra_deg, dec_deg))
+        let centre = (self.centre_deg, (self.sin_dec, self.cos_dec));
+        vincenty_rad(centre, ((ra_deg, dec_deg), dec_deg.to_radians().sin_cos())).to_degrees()
     }
 
     /// Whether a position lies within the radius, the boundary included, as Vincenty decides it. NaN never does.
@@ -195,7 +206,12 @@ fn ra_window_deg(dec_deg: f64, cos_dec: f64, radius_deg: f64) -> f64 {
         return 180.0;
     }
     let sine = radius_deg.to_radians().sin() / cos_dec * (1.0 + 1e-12) + 1e-14 / cos_dec;
-    if sine >= 1.0 { 180.0 } else { (sine.asin().to_degrees() * (1.0 + 1e-12) + 1e-13).min(180.0) }
+    if sine >= 1.0 {
+        return 180.0;
+    }
+    // asin(x) <= x (1 + x^2 / 5) up to 0.1, and cheaper.
+    let angle_rad = if sine < 0.1 { sine * (1.0 + 0.2 * sine * sine) } else { sine.asin() };
+    (angle_rad.to_degrees() * (1.0 + 1e-12) + 1e-13).min(180.0)
 }
 
 #[cfg(test)]
