@@ -138,6 +138,7 @@ struct Records {
     csv: ::csv::Reader<Feed>,
     record: ByteRecord,
     width: Option<usize>,
+    is_ended: bool,
 }
 
 impl Records {
@@ -148,55 +149,61 @@ impl Records {
         builder.has_headers(false).flexible(true).delimiter(dialect.delimiter).buffer_capacity(BUFFER_BYTES);
         builder.comment(dialect.has_comments.then_some(b'#'));
         let csv = builder.from_reader(feed);
-        Ok(Records { path: path.to_path_buf(), csv, record: ByteRecord::new(), width: None })
+        Ok(Records { path: path.to_path_buf(), csv, record: ByteRecord::new(), width: None, is_ended: false })
     }
 
     /// Reads the next record into `self.record`; false after the last.
     fn advance(&mut self) -> Result<bool> {
+        if self.is_ended {
+            return Ok(false);
+        }
         let start = self.csv.position().clone();
         self.csv.get_mut().allowed = start.byte() + (LINE_BYTES + BUFFER_BYTES) as u64;
         match self.csv.read_byte_record(&mut self.record) {
             Ok(true) => {}
-            Ok(false) => return Err(self.fault(start.line(), "a quote that begins here is never closed")),
+            Ok(false) => return Err(self.fault(&start, "a quote that begins here is never closed")),
             Err(_) if self.csv.get_ref().is_too_long => {
                 let reason =
                     format!("a record of more than {LINE_BYTES} bytes (a quote that is never closed?)");
-                return Err(self.fault(start.line(), reason));
+                return Err(self.fault(&start, reason));
             }
             Err(e) => return Err(self.tokeniser_error(e)),
         }
         if self.record.as_slice().len() > LINE_BYTES {
-            return Err(self.fault(self.line(), format!("a record of more than {LINE_BYTES} bytes")));
+            return Err(self.fault(&start, format!("a record of more than {LINE_BYTES} bytes")));
         }
         if self.csv.get_ref().mark.is_empty() {
             if self.record.len() == 1 && self.record.as_slice() == b"\0" {
+                self.is_ended = true;
                 return Ok(false);
             }
             if self.record.as_slice().ends_with(END_MARK) {
-                return Err(self.fault(start.line(), "a quote that begins here is never closed"));
+                return Err(self.fault(&start, "a quote that begins here is never closed"));
             }
         }
         let width = *self.width.get_or_insert(self.record.len());
         if width != self.record.len() {
             let reason = format!("{} cells, the header has {width}", self.record.len());
-            return Err(self.fault(self.line(), reason));
+            return Err(self.fault(&start, reason));
         }
         Ok(true)
     }
 
-    /// Line on which the record just read begins, from 1.
-    fn line(&self) -> u64 {
-        self.record.position().map_or(0, ::csv::Position::line)
-    }
-
-    fn fault(&self, line: u64, reason: impl Into<String>) -> Error {
+    /// An error that names the line on which the record at this place begins.
+    fn fault(&self, start: &::csv::Position, reason: impl Into<String>) -> Error {
+        let line = line_of(&self.path, start.byte());
         Error::Data(Box::new(DataError {
             path: self.path.clone(),
-            place: Some(format!("line {line}")),
+            place: line.map(|line| format!("line {line}")),
             offset: None,
             reason: reason.into(),
             help: None,
         }))
+    }
+
+    /// The file is not what it was in the first pass.
+    fn changed(&self) -> Error {
+        Error::data(&self.path, None, "the file changed while it was read")
     }
 
     fn tokeniser_error(&self, error: ::csv::Error) -> Error {
@@ -204,6 +211,29 @@ impl Records {
             ::csv::ErrorKind::Io(e) => Error::io("read", &self.path, e),
             other => Error::data(&self.path, None, format!("{other:?}")),
         }
+    }
+}
+
+/// Line, from 1, of the first text at or after this byte. The tokeniser's own count is behind where lines end
+/// with CRLF or are blank.
+fn line_of(path: &Path, byte: u64) -> Option<u64> {
+    let mut text = BufReader::new(Text::open(path).ok()?);
+    let mut line = 1;
+    let mut at = 0;
+    loop {
+        let buffer = text.fill_buf().ok()?;
+        for b in buffer {
+            if at >= byte && !matches!(b, b'\r' | b'\n') {
+                return Some(line);
+            }
+            line += u64::from(*b == b'\n');
+            at += 1;
+        }
+        let length = buffer.len();
+        if length == 0 {
+            return Some(line);
+        }
+        text.consume(length);
     }
 }
 
@@ -387,8 +417,7 @@ impl Reader {
             for (builder, &(index, _)) in builders.iter_mut().zip(&self.plan) {
                 let cell = self.records.record.get(index).unwrap_or_default();
                 if builder.push(cell).is_none() {
-                    let reason = "the file changed while it was read";
-                    return Err(self.records.fault(self.records.line(), reason));
+                    return Err(self.records.changed());
                 }
             }
             rows += 1;
@@ -398,7 +427,7 @@ impl Reader {
         if rows == 0 {
             return match self.given == self.rows {
                 true => Ok(None),
-                false => Err(self.records.fault(self.records.line(), "the file changed while it was read")),
+                false => Err(self.records.changed()),
             };
         }
         let arrays: Vec<ArrayRef> = builders.into_iter().map(Builder::finish).collect();
