@@ -1,1 +1,686 @@
-//! parquet
+//! Apache Parquet, in and out, over the parquet crate.
+//!
+//! What columns become (the file's own bits wherever the language has the type):
+//! - INT: signed integers and unsigned ones up to 32 bits keep their width; uint64 is INT unless a value is above
+//!   2^63-1, then the whole column is TEXT; a decimal without fraction of up to 18 digits is INT.
+//! - FLOAT: float32, float64, float16 (widened to 32 bits), decimals of up to 15 digits (all of them are f64);
+//!   longer decimals are TEXT, digit for digit. NaN and infinities are NULL.
+//! - TIME: dates and timestamps of every unit, as ns; what does not fit is NULL and counted. A timestamp without
+//!   time zone is taken as UTC. A time of day or a duration is DURATION.
+//! - TEXT: strings, also large, view and dictionary ones. Binary columns are TEXT where every value is UTF-8
+//!   without control characters, else the whole column is hexadecimal digits.
+//! - Lists, structs, maps and intervals have no type here: they are skipped by name.
+//!
+//! Units, UCDs and descriptions come from the fields' metadata (`unit`, `ucd`, `description`) and from astropy's
+//! `table_meta_yaml`, and are written back as field metadata.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use ::parquet::arrow::{ArrowWriter, ProjectionMask};
+use ::parquet::basic::{Compression, Type as Physical, ZstdLevel};
+use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::ColumnChunkMetaData;
+use ::parquet::file::properties::WriterProperties;
+use ::parquet::file::statistics::Statistics;
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    DurationNanosecondType, Float32Type, Float64Type, Int64Type, TimestampMicrosecondType,
+    TimestampNanosecondType, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StringArray};
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType, Field, Schema as ArrowSchema, TimeUnit};
+
+use crate::error::{DataError, Error, Result};
+use crate::format::page;
+use crate::format::table::{self, BATCH_TEXT_BYTES, Skipped};
+use crate::limits::{BATCH_ROWS, LINE_BYTES};
+use crate::model::table::{Batch, Column, Schema, Type, time_type};
+use crate::model::time::{NS_PER_DAY, NS_PER_S};
+
+/// zstd level of what is written.
+pub const ZSTD_LEVEL: i32 = 3;
+/// Rows of a row group that is written.
+pub const ROW_GROUP_ROWS: usize = 1 << 18;
+/// Largest |value| in us that is a TIME in ns.
+const TIME_LIMIT_US: i64 = i64::MAX / 1000;
+
+/// What is done to a column after decoding.
+#[derive(Clone, Debug, PartialEq)]
+enum Convert {
+    /// Nothing.
+    Keep,
+    /// NaN and infinities become NULL.
+    Finite,
+    /// The arrow cast to this type, then as [`Convert::Finite`].
+    Cast(DataType),
+    /// uint64 that fits i64.
+    Unsigned,
+    /// Integers of a unit of so many ns to TIME.
+    Time(i64),
+    /// INT96, decoded as ns (wrapping) here and as us beside it.
+    Int96,
+    /// Integers of a unit of so many ns to DURATION.
+    Duration(i64),
+    /// Views of UTF-8, or of binary that was found to be text.
+    Text,
+    /// Binary as hexadecimal digits.
+    Hex,
+}
+
+/// A column that is read.
+struct Plan {
+    /// Index among the roots of the file.
+    root: usize,
+    convert: Convert,
+    /// Values that do not fit TIME, so far.
+    lost: u64,
+}
+
+/// Rows decoded and not yet given.
+struct Decoded {
+    rows: RecordBatch,
+    int96: Option<RecordBatch>,
+    at: usize,
+}
+
+/// Reads one Parquet file, row group after row group.
+pub struct Reader {
+    path: PathBuf,
+    file: File,
+    metadata: ArrowReaderMetadata,
+    /// The same with INT96 as us, where there are such columns.
+    int96_metadata: Option<ArrowReaderMetadata>,
+    schema: Schema,
+    plan: Vec<Plan>,
+    skipped: Vec<Skipped>,
+    notices: Vec<String>,
+    row_group: usize,
+    current: Option<(ParquetRecordBatchReader, Option<ParquetRecordBatchReader>)>,
+    decoded: Option<Decoded>,
+    is_done: bool,
+}
+
+/// Runs `work` of the parquet crate. It panics on some hostile files (it says so of itself; assertions on
+/// lengths and offsets); this is the one place where such a panic is caught and becomes an error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("malformed");
+        Err(ParquetError::General(format!("malformed: {text}")))
+    })
+}
+
+/// An error of the crate with its place.
+fn wrap(path: &Path, row_group: Option<usize>, error: ParquetError) -> Error {
+    let reason = match error {
+        ParquetError::External(e) => match e.downcast::<io::Error>() {
+            Ok(e) => return Error::io("read", path, *e),
+            Err(e) => e.to_string(),
+        },
+        ParquetError::General(text) | ParquetError::EOF(text) | ParquetError::ArrowError(text) => text,
+        ParquetError::NYI(text) => format!("not read: {text}"),
+        other => other.to_string(),
+    };
+    let place = row_group.map(|g| format!("row group {}", g + 1));
+    Error::Data(Box::new(DataError { path: path.to_path_buf(), place, offset: None, reason, help: None }))
+}
+
+/// What a root column of the file becomes; `Err` is why it is skipped.
+fn convert_of(field: &Field, is_int96: bool) -> Result<(Convert, DataType), String> {
+    let number = |unit: &TimeUnit| match unit {
+        TimeUnit::Second => NS_PER_S,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1000,
+        TimeUnit::Nanosecond => 1,
+    };
+    let duration = DataType::Duration(TimeUnit::Nanosecond);
+    let data_type = match field.data_type() {
+        DataType::Dictionary(_, value) => value.as_ref(),
+        other => other,
+    };
+    Ok(match data_type {
+        DataType::Float32 | DataType::Float64 => (Convert::Finite, data_type.clone()),
+        DataType::Float16 => (Convert::Cast(DataType::Float32), DataType::Float32),
+        DataType::UInt64 => (Convert::Unsigned, DataType::Int64),
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => decimal(*p, *s),
+        DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => decimal(*p, *s),
+        DataType::Timestamp(_, _) if is_int96 => (Convert::Int96, time_type()),
+        DataType::Timestamp(unit, _) => (Convert::Time(number(unit)), time_type()),
+        DataType::Date32 => (Convert::Time(NS_PER_DAY), time_type()),
+        DataType::Date64 => (Convert::Time(1_000_000), time_type()),
+        DataType::Time32(unit) | DataType::Time64(unit) => (Convert::Duration(number(unit)), duration),
+        DataType::Duration(unit) => (Convert::Duration(number(unit)), duration),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => (Convert::Text, DataType::Utf8),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => (Convert::Hex, DataType::Utf8),
+        DataType::FixedSizeBinary(n) if usize::try_from(*n).is_ok_and(|n| n <= LINE_BYTES) => {
+            (Convert::Hex, DataType::Utf8)
+        }
+        DataType::FixedSizeBinary(n) => {
+            return Err(format!("values of {n} bytes; the limit is {LINE_BYTES}"));
+        }
+        other if Type::of(other).is_some() => (Convert::Keep, other.clone()),
+        other => return Err(format!("{} columns are not read", kind_name(other))),
+    })
+}
+
+/// INT without fraction, FLOAT where f64 holds every such decimal, else TEXT.
+fn decimal(precision: u8, scale: i8) -> (Convert, DataType) {
+    let to = match (precision, scale) {
+        (0..=18, 0) => DataType::Int64,
+        (0..=15, 0..) => DataType::Float64,
+        _ => DataType::Utf8,
+    };
+    (Convert::Cast(to.clone()), to)
+}
+
+fn kind_name(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Struct(_) => "struct",
+        DataType::Map(_, _) => "map",
+        DataType::Interval(_) => "interval",
+        DataType::Union(_, _) => "union",
+        _ => "list",
+    }
+}
+
+/// The crate's own schema with views for text, which are not copied while a page is decoded (a dictionary entry
+/// of 1 MiB that every row names would else be copied 65,536 times).
+fn hinted(schema: &ArrowSchema, int96: Option<&[bool]>) -> ArrowSchema {
+    let fields = schema.fields().iter().enumerate().map(|(i, field)| {
+        let data_type = match field.data_type() {
+            DataType::Dictionary(_, value) => value.as_ref(),
+            other => other,
+        };
+        let hint = match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+            DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+            _ if int96.and_then(|f| f.get(i)) == Some(&true) => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
+            other => other.clone(),
+        };
+        field.as_ref().clone().with_data_type(hint)
+    });
+    ArrowSchema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
+}
+
+/// Which roots are plain INT96 columns.
+fn int96_roots(metadata: &ArrowReaderMetadata) -> Vec<bool> {
+    let roots = metadata.parquet_schema().root_schema().get_fields();
+    roots.iter().map(|f| f.is_primitive() && f.get_physical_type() == Physical::INT96).collect()
+}
+
+/// Footer of the file and both decoding schemas.
+fn load(path: &Path, file: &File) -> Result<(ArrowReaderMetadata, Option<ArrowReaderMetadata>)> {
+    let metadata = guarded(|| {
+        let options = ArrowReaderOptions::new();
+        ArrowReaderMetadata::load(file, options.clone())
+            // an Arrow schema in the metadata that does not fit the columns is not needed
+            .or_else(|_| ArrowReaderMetadata::load(file, options.with_skip_arrow_metadata(true)))
+    });
+    let metadata = metadata.map_err(|e| wrap(path, None, e))?;
+    let with = |schema: ArrowSchema| {
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+        guarded(|| ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options))
+            .map_err(|e| wrap(path, None, e))
+    };
+    let int96 = int96_roots(&metadata);
+    let wide = match int96.contains(&true) {
+        true => Some(with(hinted(metadata.schema(), Some(&int96)))?),
+        false => None,
+    };
+    Ok((with(hinted(metadata.schema(), None))?, wide))
+}
+
+impl Reader {
+    /// Opens the file; with `columns` only those.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged or encrypted, or has no column that the language has a type for.
+    pub fn open(path: &Path, columns: Option<&[String]>) -> Result<Reader> {
+        let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        let (metadata, int96_metadata) = load(path, &file)?;
+        let mut reader = Reader {
+            path: path.to_path_buf(),
+            file,
+            metadata,
+            int96_metadata,
+            schema: Schema::default(),
+            plan: Vec::new(),
+            skipped: Vec::new(),
+            notices: Vec::new(),
+            row_group: 0,
+            current: None,
+            decoded: None,
+            is_done: false,
+        };
+        reader.make_plan(columns)?;
+        reader.settle()?;
+        Ok(reader)
+    }
+
+    fn make_plan(&mut self, columns: Option<&[String]>) -> Result<()> {
+        let schema = Arc::clone(self.metadata.schema());
+        let int96 = int96_roots(&self.metadata);
+        let names = schema.fields().iter().map(|f| f.name().clone()).collect();
+        let names = table::unique_names(names, &mut self.notices);
+        let yaml =
+            schema.metadata().get("table_meta_yaml").map(|y| table::yaml_columns(y)).unwrap_or_default();
+        for root in table::project(&self.path, &names, columns)? {
+            let (Some(name), Some(field)) = (names.get(root), schema.fields().get(root)) else { continue };
+            let is_int96 = int96.get(root) == Some(&true);
+            match convert_of(field, is_int96) {
+                Ok((convert, data_type)) => {
+                    let mut column = Column { data_type, name: name.clone(), ..Column::from_field(field) };
+                    yaml.iter().filter(|m| m.name == *field.name()).for_each(|m| m.apply(&mut column));
+                    self.schema.columns.push(column);
+                    self.plan.push(Plan { root, convert, lost: 0 });
+                }
+                Err(reason) => self.skipped.push(Skipped { name: name.clone(), reason }),
+            }
+        }
+        if self.plan.is_empty() && !self.skipped.is_empty() {
+            let reason = "every column is nested: there is nothing the language has a type for";
+            return Err(Error::data(&self.path, None, reason));
+        }
+        Ok(())
+    }
+
+    /// Decides what only the values can tell: uint64 that does not fit, binary that is text.
+    fn settle(&mut self) -> Result<()> {
+        for i in 0..self.plan.len() {
+            let Some(Plan { root, convert, .. }) = self.plan.get(i) else { continue };
+            let new = match convert {
+                Convert::Unsigned if self.has_large_unsigned(*root)? => {
+                    let name = self.schema.columns.get(i).map_or("", |c| &c.name);
+                    self.notices
+                        .push(format!("column `{name}` is TEXT because it holds integers beyond 2^63-1"));
+                    Convert::Cast(DataType::Utf8)
+                }
+                Convert::Hex if self.is_text(*root)? => Convert::Text,
+                _ => continue,
+            };
+            if let (Some(plan), Some(column)) = (self.plan.get_mut(i), self.schema.columns.get_mut(i)) {
+                if new == Convert::Cast(DataType::Utf8) {
+                    column.data_type = DataType::Utf8;
+                }
+                plan.convert = new;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a uint64 column holds a value above 2^63-1: by the statistics where every row group has them
+    /// (min and max are not negative as i64, in whichever order they were made), else by its values.
+    fn has_large_unsigned(&self, root: usize) -> Result<bool> {
+        let fits = |chunk: &ColumnChunkMetaData| match chunk.statistics() {
+            Some(Statistics::Int64(s)) => Some(*s.min_opt()? >= 0 && *s.max_opt()? >= 0),
+            _ => None,
+        };
+        let leaf = self.leaves(&[root]).first().copied().unwrap_or(0);
+        let groups = self.metadata.metadata().row_groups().iter();
+        let known: Option<Vec<bool>> = groups.map(|g| g.columns().get(leaf).and_then(fits)).collect();
+        if let Some(known) = known {
+            return Ok(known.contains(&false));
+        }
+        self.any_batch(root, |array| {
+            let values = array.as_primitive_opt::<UInt64Type>();
+            values.is_some_and(|a| a.iter().flatten().any(|v| i64::try_from(v).is_err()))
+        })
+    }
+
+    fn is_text(&self, root: usize) -> Result<bool> {
+        let is_other =
+            |array: &ArrayRef| (0..array.len()).any(|i| bytes_at(array, i).is_some_and(|b| !is_plain(b)));
+        self.any_batch(root, is_other).map(|found| !found)
+    }
+
+    /// Whether any batch of that column meets the condition.
+    fn any_batch(&self, root: usize, condition: impl Fn(&ArrayRef) -> bool) -> Result<bool> {
+        for group in 0..self.metadata.metadata().num_row_groups() {
+            let mut batches = self.group_reader(&self.metadata, group, &[root])?;
+            while let Some(batch) = self.decode(&mut batches, group)? {
+                if batch.columns().iter().any(&condition) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Leaf columns below these roots.
+    fn leaves(&self, roots: &[usize]) -> Vec<usize> {
+        let schema = self.metadata.parquet_schema();
+        (0..schema.num_columns()).filter(|&i| roots.contains(&schema.get_column_root_idx(i))).collect()
+    }
+
+    /// A decoder of one row group, after its page headers were held against the file.
+    fn group_reader(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        group: usize,
+        roots: &[usize],
+    ) -> Result<ParquetRecordBatchReader> {
+        self.check_pages(group, roots)?;
+        let widest = roots.iter().filter_map(|&r| match metadata.schema().fields().get(r)?.data_type() {
+            DataType::FixedSizeBinary(n) => usize::try_from(*n).ok(),
+            _ => None,
+        });
+        let rows = (BATCH_TEXT_BYTES / widest.max().unwrap_or(1).max(1)).clamp(1, BATCH_ROWS);
+        guarded(|| {
+            let builder =
+                ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.try_clone()?, metadata.clone());
+            let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());
+            builder.with_row_groups(vec![group]).with_projection(mask).with_batch_size(rows).build()
+        })
+        .map_err(|e| wrap(&self.path, Some(group), e))
+    }
+
+    fn check_pages(&self, group: usize, roots: &[usize]) -> Result<()> {
+        let Some(row_group) = self.metadata.metadata().row_groups().get(group) else { return Ok(()) };
+        let mut file = self.file.try_clone().map_err(|e| Error::io("read", &self.path, e))?;
+        for chunk in self.leaves(roots).into_iter().filter_map(|leaf| row_group.columns().get(leaf)) {
+            let claim = guarded(|| Ok((chunk.byte_range(), u64::try_from(chunk.num_values())?)));
+            let ((start, length), values) = claim.map_err(|e| wrap(&self.path, Some(group), e))?;
+            page::check_chunk(&mut file, start, length, values).map_err(|fault| {
+                Error::Data(Box::new(DataError {
+                    path: self.path.clone(),
+                    place: Some(format!("row group {}, column `{}`", group + 1, chunk.column_path())),
+                    offset: Some(fault.offset),
+                    reason: fault.reason,
+                    help: None,
+                }))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn decode(&self, batches: &mut ParquetRecordBatchReader, group: usize) -> Result<Option<RecordBatch>> {
+        let next = guarded(|| batches.next().transpose().map_err(ParquetError::from));
+        next.map_err(|e| wrap(&self.path, Some(group), e))
+    }
+
+    /// The columns that are read.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Columns without a type here.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// Rows, as the footer says; each row group is held to it when it is read.
+    pub fn rows(&self) -> u64 {
+        let rows =
+            self.metadata.metadata().row_groups().iter().map(|g| u64::try_from(g.num_rows()).unwrap_or(0));
+        rows.fold(0, u64::saturating_add)
+    }
+
+    /// What was assumed or changed so far, in sentences.
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices = self.notices.clone();
+        for (plan, column) in self.plan.iter().zip(&self.schema.columns).filter(|(p, _)| p.lost > 0) {
+            let what = "times outside 1677-09-21 .. 2262-04-11 are NULL";
+            notices.push(format!("column `{}`: {} {what}", column.name, plan.lost));
+        }
+        notices
+    }
+
+    /// Makes sure that `decoded` holds rows; false at the end.
+    fn fill(&mut self) -> Result<bool> {
+        let roots: Vec<usize> = self.plan.iter().map(|p| p.root).collect();
+        while self.decoded.as_ref().is_none_or(|d| d.at >= d.rows.num_rows()) {
+            if self.row_group >= self.metadata.metadata().num_row_groups() {
+                return Ok(false);
+            }
+            let group = self.row_group;
+            let (mut rows, mut wide) = match self.current.take() {
+                Some(current) => current,
+                None => {
+                    let is_int96 = |p: &&Plan| p.convert == Convert::Int96;
+                    let int96: Vec<usize> = self.plan.iter().filter(is_int96).map(|p| p.root).collect();
+                    let metadata = self.int96_metadata.as_ref().filter(|_| !int96.is_empty());
+                    let wide = metadata.map(|m| self.group_reader(m, group, &int96)).transpose()?;
+                    (self.group_reader(&self.metadata, group, &roots)?, wide)
+                }
+            };
+            match self.decode(&mut rows, group)? {
+                None => self.row_group += 1,
+                Some(batch) => {
+                    let int96 = match &mut wide {
+                        Some(wide) => self.decode(wide, group)?,
+                        None => None,
+                    };
+                    self.decoded = Some(Decoded { rows: batch, int96, at: 0 });
+                    self.current = Some((rows, wide));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn batch(&mut self) -> Result<Option<Batch>> {
+        if !self.fill()? {
+            return Ok(None);
+        }
+        let Some(decoded) = &mut self.decoded else { return Ok(None) };
+        let count = rows_that_fit(&decoded.rows, decoded.at);
+        let rows = decoded.rows.slice(decoded.at, count);
+        let wide = decoded.int96.as_ref().filter(|w| w.num_rows() == decoded.rows.num_rows());
+        let mut wide =
+            wide.map(|w| w.slice(decoded.at, count)).into_iter().flat_map(|w| w.columns().to_vec());
+        decoded.at += count;
+        let group = Some(self.row_group);
+        let fault = |e: ArrowError| wrap(&self.path, group, ParquetError::ArrowError(e.to_string()));
+        let mut arrays = Vec::with_capacity(self.plan.len());
+        for (plan, array) in self.plan.iter_mut().zip(rows.columns()) {
+            let beside = if plan.convert == Convert::Int96 { wide.next() } else { None };
+            let (array, lost) = convert(&plan.convert, array, beside.as_ref()).map_err(fault)?;
+            plan.lost += lost;
+            arrays.push(array);
+        }
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(count));
+        Batch::try_new_with_options(self.schema.arrow(), arrays, &options).map(Some).map_err(fault)
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Batch>;
+
+    /// After an error there is nothing more.
+    fn next(&mut self) -> Option<Result<Batch>> {
+        if self.is_done {
+            return None;
+        }
+        let next = self.batch().transpose();
+        self.is_done = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// The bytes of a text or binary value; `None` for NULL and other types.
+fn bytes_at(array: &ArrayRef, row: usize) -> Option<&[u8]> {
+    if array.is_null(row) {
+        return None;
+    }
+    Some(match array.data_type() {
+        DataType::Utf8View => array.as_string_view().value(row).as_bytes(),
+        DataType::BinaryView => array.as_binary_view().value(row),
+        DataType::FixedSizeBinary(_) => array.as_fixed_size_binary().value(row),
+        _ => return None,
+    })
+}
+
+/// UTF-8 without control characters other than blanks.
+fn is_plain(bytes: &[u8]) -> bool {
+    let is_control = |b: &u8| b.is_ascii_control() && !b.is_ascii_whitespace();
+    !bytes.iter().any(|b| is_control(b)) && std::str::from_utf8(bytes).is_ok()
+}
+
+/// How many rows from `at` on have at most [`BATCH_TEXT_BYTES`] of text; at least one.
+fn rows_that_fit(batch: &RecordBatch, at: usize) -> usize {
+    let is_text = |a: &&ArrayRef| matches!(a.data_type(), DataType::Utf8View | DataType::BinaryView);
+    let columns: Vec<&ArrayRef> = batch.columns().iter().filter(is_text).collect();
+    let left = batch.num_rows() - at;
+    let mut bytes = 0;
+    for row in 0..left {
+        bytes += columns.iter().filter_map(|a| bytes_at(a, at + row)).map(<[u8]>::len).sum::<usize>();
+        if bytes > BATCH_TEXT_BYTES {
+            return row.max(1);
+        }
+    }
+    left
+}
+
+/// The column as the table has it, and how many values did not fit.
+fn convert(
+    how: &Convert,
+    array: &ArrayRef,
+    beside: Option<&ArrayRef>,
+) -> Result<(ArrayRef, u64), ArrowError> {
+    let kept: ArrayRef = match how {
+        Convert::Keep => Arc::clone(array),
+        Convert::Finite => finite(array),
+        Convert::Cast(to) => finite(&cast(array, to)?),
+        Convert::Unsigned => {
+            let ints = array.as_primitive::<UInt64Type>().try_unary::<_, Int64Type, _>(|v| {
+                i64::try_from(v).map_err(|_| {
+                    ArrowError::ComputeError(format!(
+                        "{v} is above 2^63-1, against the statistics of the file"
+                    ))
+                })
+            })?;
+            Arc::new(ints)
+        }
+        Convert::Time(unit) => {
+            let ints = cast(array, &DataType::Int64)?;
+            let times: PrimitiveArray<TimestampNanosecondType> =
+                ints.as_primitive::<Int64Type>().unary_opt(|v| v.checked_mul(*unit));
+            let lost = (times.null_count() - ints.null_count()) as u64;
+            return Ok((Arc::new(times.with_timezone("UTC")), lost));
+        }
+        Convert::Int96 => return Ok(int96(array, beside)),
+        Convert::Duration(unit) => {
+            let ints = cast(array, &DataType::Int64)?;
+            let ns: PrimitiveArray<DurationNanosecondType> =
+                ints.as_primitive::<Int64Type>().unary_opt(|v| v.checked_mul(*unit));
+            let lost = (ns.null_count() - ints.null_count()) as u64;
+            return Ok((Arc::new(ns), lost));
+        }
+        Convert::Text => Arc::new(text(array)),
+        Convert::Hex => Arc::new(hex(array)),
+    };
+    Ok((kept, 0))
+}
+
+/// NaN and infinities as NULL; other types unchanged.
+fn finite(array: &ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Float32 => {
+            let values = array.as_primitive::<Float32Type>();
+            if values.values().iter().all(|v| v.is_finite()) {
+                return Arc::clone(array);
+            }
+            let kept: PrimitiveArray<Float32Type> = values.unary_opt(|v| v.is_finite().then_some(v));
+            Arc::new(kept)
+        }
+        DataType::Float64 => {
+            let values = array.as_primitive::<Float64Type>();
+            if values.values().iter().all(|v| v.is_finite()) {
+                return Arc::clone(array);
+            }
+            let kept: PrimitiveArray<Float64Type> = values.unary_opt(|v| v.is_finite().then_some(v));
+            Arc::new(kept)
+        }
+        _ => Arc::clone(array),
+    }
+}
+
+/// INT96 times: the ns are right wherever the us beside them say that they did not wrap.
+fn int96(ns: &ArrayRef, us: Option<&ArrayRef>) -> (ArrayRef, u64) {
+    let ns = ns.as_primitive::<TimestampNanosecondType>();
+    let us = us.and_then(|us| us.as_primitive_opt::<TimestampMicrosecondType>());
+    let fits =
+        |row: usize| us.is_some_and(|us| us.value(row).checked_abs().is_some_and(|v| v < TIME_LIMIT_US));
+    let kept = (0..ns.len()).map(|row| (ns.is_valid(row) && fits(row)).then(|| ns.value(row)));
+    let kept: PrimitiveArray<TimestampNanosecondType> = kept.collect();
+    let lost = (kept.null_count() - ns.null_count()) as u64;
+    (Arc::new(kept.with_timezone("UTC")), lost)
+}
+
+fn text(array: &ArrayRef) -> StringArray {
+    let mut out = StringBuilder::with_capacity(array.len(), 0);
+    for row in 0..array.len() {
+        out.append_option(bytes_at(array, row).and_then(|b| std::str::from_utf8(b).ok()));
+    }
+    out.finish()
+}
+
+fn hex(array: &ArrayRef) -> StringArray {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut out = StringBuilder::with_capacity(array.len(), 0);
+    for row in 0..array.len() {
+        let digit = |d: u8| DIGITS.get(usize::from(d)).map_or('0', |&c| char::from(c));
+        let digits = |b: &[u8]| b.iter().flat_map(|&b| [digit(b >> 4), digit(b & 15)]).collect::<String>();
+        out.append_option(bytes_at(array, row).map(digits));
+    }
+    out.finish()
+}
+
+/// Writes Parquet: zstd, row groups of [`ROW_GROUP_ROWS`], units and descriptions as field metadata.
+pub struct Writer<'a> {
+    path: PathBuf,
+    arrow: ArrowWriter<Box<dyn Write + Send + 'a>>,
+}
+
+impl<'a> Writer<'a> {
+    /// Starts the file.
+    ///
+    /// # Errors
+    /// The output refuses it, or a column has no type that Parquet knows.
+    pub fn new(path: &Path, schema: &Schema, out: Box<dyn Write + Send + 'a>) -> Result<Self> {
+        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|e| write_error(path, e))?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .build();
+        let arrow = ArrowWriter::try_new(out, schema.arrow(), Some(properties));
+        Ok(Writer { path: path.to_path_buf(), arrow: arrow.map_err(|e| write_error(path, e))? })
+    }
+
+    /// Appends rows.
+    ///
+    /// # Errors
+    /// The output refuses them.
+    pub fn write(&mut self, batch: &Batch) -> Result<()> {
+        self.arrow.write(batch).map_err(|e| write_error(&self.path, e))
+    }
+
+    /// Writes the last row group and the footer.
+    ///
+    /// # Errors
+    /// The output refuses it.
+    pub fn finish(mut self) -> Result<()> {
+        let written = self.arrow.finish().map(|_| ());
+        written.map_err(|e| write_error(&self.path, e))?;
+        self.arrow.inner_mut().flush().map_err(|e| Error::io("write", &self.path, e))
+    }
+}
+
+fn write_error(path: &Path, error: ParquetError) -> Error {
+    let source = match error {
+        ParquetError::External(e) => e.downcast::<io::Error>().map_or_else(io::Error::other, |e| *e),
+        other => io::Error::other(other.to_string()),
+    };
+    Error::io("write", path, source)
+}

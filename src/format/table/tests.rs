@@ -1,0 +1,346 @@
+//! All readers and writers through the front door, on made files and, with STARQUAKE_DATA, on real ones.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::DataType;
+
+use super::*;
+use crate::limits::LINE_BYTES;
+
+/// Where a writer of the tests writes.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn written(format: Format, schema: &Schema, batches: &[Batch]) -> Vec<u8> {
+    let sink = Sink::default();
+    let mut writer = Writer::new(format, Path::new("out"), schema, Box::new(sink.clone())).unwrap();
+    batches.iter().for_each(|b| writer.write(b).unwrap());
+    writer.finish().unwrap();
+    let bytes = sink.0.lock().unwrap().clone();
+    bytes
+}
+
+fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    file
+}
+
+/// Types, rows as NDJSON, notices; or the error.
+fn read(bytes: &[u8]) -> Result<(String, String, Vec<String>), String> {
+    let file = file(bytes);
+    let mut table = open(file.path()).map_err(|e| e.to_string())?;
+    let types: Vec<&str> = table.schema.columns.iter().map(|c| c.kind().name()).collect();
+    let batches: Vec<Batch> = table.by_ref().collect::<Result<_>>().map_err(|e| e.to_string())?;
+    let rows: usize = batches.iter().map(Batch::num_rows).sum();
+    assert_eq!(table.rows, Some(rows as u64));
+    let json = String::from_utf8(written(Format::Ndjson, &table.schema, &batches)).unwrap();
+    Ok((types.join(" "), json, table.notices()))
+}
+
+#[test]
+fn csv_cells_and_types() {
+    let cases: &[(&str, &str, &str)] = &[
+        // the traps
+        ("a;b\n1,5;x\n2,5;y\n", "TEXT TEXT", r#"{"a":"1,5","b":"x"}|{"a":"2,5","b":"y"}"#),
+        ("a,b\n\"1,5\",1\n", "TEXT INT", r#"{"a":"1,5","b":1}"#),
+        ("a\n1_000\n", "TEXT", r#"{"a":"1_000"}"#),
+        ("a\n0x1p3\n", "TEXT", r#"{"a":"0x1p3"}"#),
+        ("a,b\n1e400,1\n2,3\n", "FLOAT INT", r#"{"a":null,"b":1}|{"a":2.0,"b":3}"#),
+        ("a,b\nnan,1\n2.5,3\n", "FLOAT INT", r#"{"a":null,"b":1}|{"a":2.5,"b":3}"#),
+        ("a,b\n-inf,1\n2.5,3\n", "FLOAT INT", r#"{"a":null,"b":1}|{"a":2.5,"b":3}"#),
+        ("a,b\n,1\n2,\n", "INT INT", r#"{"a":null,"b":1}|{"a":2,"b":null}"#),
+        ("a,b\nnull,1\n2,NA\n", "INT INT", r#"{"a":null,"b":1}|{"a":2,"b":null}"#),
+        ("net,n\nNA,1\nNA,2\n", "TEXT INT", r#"{"net":"NA","n":1}|{"net":"NA","n":2}"#),
+        // exact integers, codes
+        (
+            "a\n9223372036854775807\n-9223372036854775808\n",
+            "INT",
+            r#"{"a":9223372036854775807}|{"a":-9223372036854775808}"#,
+        ),
+        (
+            "a,b\n9223372036854775808,1\n2,2\n",
+            "TEXT INT",
+            r#"{"a":"9223372036854775808","b":1}|{"a":"2","b":2}"#,
+        ),
+        ("loc,n\n00,1\n10,2\n", "TEXT INT", r#"{"loc":"00","n":1}|{"loc":"10","n":2}"#),
+        ("a,b\n1,1\n0.1,2\n", "FLOAT INT", r#"{"a":1.0,"b":1}|{"a":0.1,"b":2}"#),
+        // other types
+        ("a,b\nTrue,1\nfalse,2\n", "BOOL INT", r#"{"a":true,"b":1}|{"a":false,"b":2}"#),
+        ("a,b\ntrue,1\n7,2\n", "TEXT INT", r#"{"a":"true","b":1}|{"a":"7","b":2}"#),
+        (
+            "t,b\n2024-02-29T10:00:00.5,1\n2024-03-01,2\n9999-01-01,3\n",
+            "TIME INT",
+            r#"{"t":"2024-02-29T10:00:00.500Z","b":1}|{"t":"2024-03-01T00:00:00Z","b":2}|{"t":null,"b":3}"#,
+        ),
+        ("a,b\n,x\n,\n", "TEXT TEXT", r#"{"a":null,"b":"x"}|{"a":null,"b":null}"#),
+        ("a,b\n 7 , x \n", "INT TEXT", r#"{"a":7,"b":" x "}"#),
+        // splitting
+        ("\u{feff}a,b\r\n1,2\r\n\r\n3,4\r\n", "INT INT", r#"{"a":1,"b":2}|{"a":3,"b":4}"#),
+        ("a\tb\n1\tx,y\n", "INT TEXT", r#"{"a":1,"b":"x,y"}"#),
+        ("a|b\n1|2", "INT INT", r#"{"a":1,"b":2}"#),
+        ("a,b\n\"x\"\"y\",\"l1\nl2\"\n", "TEXT TEXT", r#"{"a":"x\"y","b":"l1\nl2"}"#),
+        ("a,b\nx,\"y\"", "TEXT TEXT", r#"{"a":"x","b":"y"}"#),
+        ("a,b\n", "TEXT TEXT", ""),
+        ("10.5,-3.25\n11.5,4\n", "FLOAT FLOAT", r#"{"c1":10.5,"c2":-3.25}|{"c1":11.5,"c2":4.0}"#),
+        (",a,a\n1,2,3\n", "INT INT INT", r#"{"c1":1,"a":2,"a_2":3}"#),
+        ("# made by hand\na,b\n1,2\n", "INT INT", r#"{"a":1,"b":2}"#),
+    ];
+    for (text, types, rows) in cases {
+        let got = read(text.as_bytes()).unwrap_or_else(|e| panic!("{text:?}: {e}"));
+        assert_eq!(
+            (got.0.as_str(), got.1.trim_end().replace('\n', "|").as_str()),
+            (*types, *rows),
+            "{text:?}"
+        );
+    }
+    let latin = read(b"a,b\n\xe9t\xe9,1\n").map(|r| r.1);
+    assert_eq!(latin, Ok("{\"a\":\"\\\\xE9t\\\\xE9\",\"b\":1}\n".to_owned()));
+}
+
+#[test]
+fn csv_refusals_name_the_line() {
+    let long = format!("a,b\n1,2\n3,\"{}", "x,\n".repeat(1 << 19));
+    let wide = format!("a,b\n1,{}\n", "x".repeat(LINE_BYTES + 1));
+    let cases: &[(&str, &str)] = &[
+        ("a,b\n1,2\n3\n", "line 3: 1 cells, the header has 2"),
+        ("a,b\r\n1,2\r\n\r\n\r\n3\r\n", "line 5: 1 cells, the header has 2"),
+        ("a,b\n\"x\ny\",2\n3,4,5\n", "line 4: 3 cells, the header has 2"),
+        ("\u{feff}a,b\n1,2\n3\n", "line 3: 1 cells, the header has 2"),
+        ("a,b\n1,2\n3,\"x\n", "line 3: a quote that begins here is never closed"),
+        ("a,b\n1,2\n3,\"x", "line 3: a quote that begins here is never closed"),
+        (&long, "line 3: a record of more than 1048576 bytes"),
+        (&wide, "line 2: a record of more than 1048576 bytes"),
+        ("", "empty"),
+        (" \n\n", "empty"),
+        ("<?xml version='1.0'?>", "XML"),
+        ("a,b\n\0,1\n", "NUL"),
+    ];
+    for (text, want) in cases {
+        let got = read(text.as_bytes()).err().unwrap_or_default();
+        assert!(got.contains(want), "{:?}: {got}", &text[..text.len().min(40)]);
+    }
+    let gzip = read(b"\x1f\x8b\x08\x00").err().unwrap_or_default();
+    assert!(gzip.contains("gzip"), "{gzip}");
+}
+
+#[test]
+fn csv_notices() {
+    let cases = [
+        ("a,b\n1e400,1\n", "column `a`: 1 infinite values are NULL"),
+        ("a,b\n9223372036854775808,1\n", "column `a` is TEXT because it holds integers beyond 2^63-1"),
+        ("a,b\n00,1\n", "column `a` is TEXT because of leading zeros"),
+        ("1,2\n3,4\n", "the first row is all numbers: there is no header, columns are called c1, c2, .."),
+        ("t,b\n9999-01-01,1\n", "column `t`: 1 times outside 1677-09-21 .. 2262-04-11 are NULL"),
+        ("a,a\n1,2\n", "a second column `a` is called `a_2`"),
+        (",a\n1,2\n", "column 1 has no name: it is called `c1`"),
+    ];
+    for (text, want) in cases {
+        assert_eq!(read(text.as_bytes()).map(|r| r.2), Ok(vec![want.to_owned()]), "{text:?}");
+    }
+}
+
+#[test]
+fn zstd_is_read_and_bombs_are_not() {
+    let text = b"a,b\n1,2\n";
+    let packed = zstd::encode_all(&text[..], 3).unwrap();
+    assert_eq!(read(&packed).map(|r| r.1), Ok("{\"a\":1,\"b\":2}\n".to_owned()));
+    let mut bomb = b"a\n".to_vec();
+    bomb.extend(b"1\n".iter().cycle().take(64 << 20));
+    let bomb = zstd::encode_all(&bomb[..], 3).unwrap();
+    assert!((bomb.len() as u64) < (64 << 20) / csv::ZSTD_RATIO);
+    let error = read(&bomb).err().unwrap_or_default();
+    assert!(error.contains("more than 1000 bytes from one compressed byte"), "{error}");
+}
+
+/// A batch with every storage type of the language.
+fn all_types() -> (Schema, Batch) {
+    use arrow_array::*;
+    let text = StringArray::from(vec![Some("plain"), Some("a,\"b\"\nc\u{1}\u{e9}"), None]);
+    let time = TimestampNanosecondArray::from(vec![Some(1), None, Some(i64::MIN)]).with_timezone("UTC");
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("i8", Arc::new(Int8Array::from(vec![Some(i8::MIN), None, Some(i8::MAX)]))),
+        ("i16", Arc::new(Int16Array::from(vec![Some(i16::MIN), None, Some(i16::MAX)]))),
+        ("i32", Arc::new(Int32Array::from(vec![Some(i32::MIN), None, Some(i32::MAX)]))),
+        ("i64", Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(i64::MAX)]))),
+        ("u8", Arc::new(UInt8Array::from(vec![Some(0), None, Some(u8::MAX)]))),
+        ("u16", Arc::new(UInt16Array::from(vec![Some(0), None, Some(u16::MAX)]))),
+        ("u32", Arc::new(UInt32Array::from(vec![Some(0), None, Some(u32::MAX)]))),
+        ("f32", Arc::new(Float32Array::from(vec![Some(0.1), None, Some(-1e-30)]))),
+        ("f64", Arc::new(Float64Array::from(vec![Some(0.1), None, Some(1e300)]))),
+        ("text", Arc::new(text)),
+        ("bool", Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]))),
+        ("time", Arc::new(time)),
+        ("duration", Arc::new(DurationNanosecondArray::from(vec![Some(1_500_000_000), None, Some(-1)]))),
+    ];
+    let fields = columns.iter().map(|(name, array)| {
+        let mut column = Column::new(*name, array.data_type().clone());
+        if *name == "f64" {
+            column = column.with_unit("mas/yr");
+            column.ucd = Some("pos.pm;pos.eq.ra".to_owned());
+            column.description = Some("a motion".to_owned());
+        }
+        column
+    });
+    let schema = Schema::new(fields.collect());
+    let arrays = columns.into_iter().map(|c| c.1).collect();
+    let batch = Batch::try_new(schema.arrow(), arrays).unwrap();
+    (schema, batch)
+}
+
+#[test]
+fn text_formats_write_every_type() {
+    let (schema, batch) = all_types();
+    let header = "i8,i16,i32,i64,u8,u16,u32,f32,f64,text,bool,time,duration\n";
+    let csv = "-128,-32768,-2147483648,-9223372036854775808,0,0,0,0.1,0.1,plain,true,\
+        1970-01-01T00:00:00.000000001Z,1.5\n,,,,,,,,,\"a,\"\"b\"\"\nc\u{1}\u{e9}\",,,\n\
+        127,32767,2147483647,9223372036854775807,255,65535,4294967295,-1e-30,1e300,,false,\
+        1677-09-21T00:12:43.145224192Z,-0.000000001\n";
+    let got = String::from_utf8(written(Format::Csv, &schema, &[batch.clone()])).unwrap();
+    assert_eq!(got, format!("{header}{csv}"));
+    let json = String::from_utf8(written(Format::Json, &schema, &[batch.clone(), batch.clone()])).unwrap();
+    let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(parsed.as_array().map(Vec::len), Some(6));
+    assert_eq!(parsed[4]["text"], "a,\"b\"\nc\u{1}\u{e9}");
+    assert_eq!(parsed[2]["i64"], i64::MAX);
+    assert_eq!(parsed[3]["f64"], 0.1);
+    assert!(parsed[1]["time"].is_null());
+    assert_eq!(written(Format::Json, &schema, &[]), b"[]\n");
+    assert_eq!(written(Format::Ndjson, &schema, &[]), b"");
+    assert_eq!(written(Format::Tsv, &schema, &[]), header.replace(',', "\t").as_bytes());
+}
+
+#[test]
+fn parquet_comes_back_bit_for_bit() {
+    let (schema, batch) = all_types();
+    let file = file(&written(Format::Parquet, &schema, &[batch.clone(), batch.clone()]));
+    let mut table = open(file.path()).unwrap();
+    assert_eq!((table.format, table.rows), (Format::Parquet, Some(6)));
+    assert_eq!(table.schema, schema);
+    let got: Vec<Batch> = table.by_ref().collect::<Result<_>>().unwrap();
+    let got = arrow_select::concat::concat_batches(&batch.schema(), &got).unwrap();
+    let want = arrow_select::concat::concat_batches(&batch.schema(), &[batch.clone(), batch]).unwrap();
+    assert_eq!(got, want);
+    assert_eq!(table.notices(), Vec::<String>::new());
+    let some = open_columns(file.path(), Some(&["time".to_owned(), "i64".to_owned()])).unwrap();
+    let names: Vec<&str> = some.schema.columns.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["i64", "time"]);
+    assert_eq!(some.map(|b| b.unwrap().num_columns()).collect::<Vec<_>>(), [2]);
+    assert!(open_columns(file.path(), Some(&["nope".to_owned()])).is_err());
+}
+
+/// A Parquet file of arrays of any Arrow type.
+fn foreign(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    let columns = columns.into_iter().map(|(name, array)| (name, array, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let mut bytes = Vec::new();
+    let properties = ::parquet::file::properties::WriterProperties::builder();
+    let properties = properties.set_dictionary_page_size_limit(16 << 20).build();
+    let mut writer =
+        ::parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn parquet_types_from_elsewhere() {
+    use arrow_array::types::*;
+    use arrow_array::*;
+    let decimal = |values: Vec<i128>, p, s| -> ArrayRef {
+        Arc::new(Decimal128Array::from(values).with_precision_and_scale(p, s).unwrap())
+    };
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1)]), None]);
+    let dictionary: DictionaryArray<Int32Type> = vec!["x", "y"].into_iter().collect();
+    let cases: Vec<(ArrayRef, &str, &str)> = vec![
+        (Arc::new(UInt64Array::from(vec![1, i64::MAX as u64])), "INT", "1 9223372036854775807"),
+        (Arc::new(UInt64Array::from(vec![1, u64::MAX])), "TEXT", "\"1\" \"18446744073709551615\""),
+        (Arc::new(Float16Array::from(vec![half(1.5), half(f32::NAN)])), "FLOAT", "1.5 null"),
+        (Arc::new(Float64Array::from(vec![f64::INFINITY, f64::NAN])), "FLOAT", "null null"),
+        (Arc::new(Float32Array::from(vec![0.1, f32::NEG_INFINITY])), "FLOAT", "0.1 null"),
+        (decimal(vec![123, -5], 10, 2), "FLOAT", "1.23 -0.05"),
+        (decimal(vec![123, -5], 18, 0), "INT", "123 -5"),
+        (decimal(vec![123, -5], 30, 2), "TEXT", "\"1.23\" \"-0.05\""),
+        (Arc::new(Date32Array::from(vec![19_782, i32::MAX])), "TIME", "\"2024-02-29T00:00:00Z\" null"),
+        (Arc::new(TimestampSecondArray::from(vec![1, i64::MAX])), "TIME", "\"1970-01-01T00:00:01Z\" null"),
+        (
+            Arc::new(TimestampMicrosecondArray::from(vec![1, -1]).with_timezone("+02:00")),
+            "TIME",
+            "\"1970-01-01T00:00:00.000001Z\" \"1969-12-31T23:59:59.999999Z\"",
+        ),
+        (Arc::new(Time64MicrosecondArray::from(vec![1_500_000, 0])), "DURATION", "1.5 0"),
+        (Arc::new(LargeStringArray::from(vec!["x", "y"])), "TEXT", "\"x\" \"y\""),
+        (
+            Arc::new(StringViewArray::from(vec!["x", "a long text that is not inline"])),
+            "TEXT",
+            "\"x\" \"a long text that is not inline\"",
+        ),
+        (Arc::new(dictionary), "TEXT", "\"x\" \"y\""),
+        (Arc::new(BinaryArray::from(vec![&b"abc"[..], b"d"])), "TEXT", "\"abc\" \"d\""),
+        (Arc::new(BinaryArray::from(vec![&b"abc"[..], b"\xff\x00"])), "TEXT", "\"616263\" \"ff00\""),
+        (
+            Arc::new(FixedSizeBinaryArray::try_from(vec![b"ab", b"\x00\x01"]).unwrap()),
+            "TEXT",
+            "\"6162\" \"0001\"",
+        ),
+        (Arc::new(BooleanArray::from(vec![Some(true), None])), "BOOL", "true null"),
+        (Arc::new(NullArray::new(2)), "NULL", "null null"),
+        (Arc::new(list), "skipped", ""),
+    ];
+    for (array, kind, want) in cases {
+        let name = array.data_type().to_string();
+        let keep: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
+        let file = file(&foreign(vec![("keep", keep), ("x", array)]));
+        let mut table = open(file.path()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let batches: Vec<Batch> = table.by_ref().collect::<Result<_>>().unwrap();
+        if kind == "skipped" {
+            assert_eq!(table.skipped[0].name, "x");
+            continue;
+        }
+        assert_eq!(table.schema.columns[1].kind().name(), kind, "{name}");
+        let json = String::from_utf8(written(Format::Json, &table.schema, &batches)).unwrap();
+        let rows: Vec<HashMap<String, serde_json::Value>> = match serde_json::from_str(&json) {
+            Ok(rows) => rows,
+            Err(e) => panic!("{name}: {json}: {e}"),
+        };
+        let got: Vec<String> = rows.iter().map(|r| r["x"].to_string()).collect();
+        assert_eq!(got.join(" "), want, "{name}");
+    }
+}
+
+fn half(value: f32) -> <arrow_array::types::Float16Type as arrow_array::ArrowPrimitiveType>::Native {
+    let one = arrow_array::Float32Array::from(vec![value]);
+    let cast = arrow_cast::cast(&one, &DataType::Float16).unwrap();
+    cast.as_primitive::<arrow_array::types::Float16Type>().value(0)
+}
+
+#[test]
+fn a_dictionary_of_long_text_comes_in_small_batches() {
+    let long = "x".repeat(1 << 20);
+    let values: Vec<&str> = (0..2000).map(|_| long.as_str()).collect();
+    let array: ArrayRef = Arc::new(arrow_array::StringViewArray::from(values));
+    let file = file(&foreign(vec![("x", array)]));
+    assert!(file.as_file().metadata().unwrap().len() < 4 << 20);
+    let mut rows = 0;
+    for batch in open(file.path()).unwrap() {
+        let batch = batch.unwrap();
+        rows += batch.num_rows();
+        assert!(batch.column(0).as_string::<i32>().value_data().len() <= BATCH_TEXT_BYTES);
+    }
+    assert_eq!(rows, 2000);
+}
