@@ -1,0 +1,1 @@
+//! Whole databases: faults, flips, leases, many processes.
