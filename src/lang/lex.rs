@@ -1,1 +1,464 @@
-//! lex
+//! Tokens: keywords, punctuation and the lexical rules of the grammar, read where the grammar asks for them
+//! (`m` is a unit after a number and a name elsewhere). White space and comments are skipped behind each token,
+//! so a position is always the start of a token.
+
+use std::cell::{Cell, RefCell};
+
+use nom::error::{ErrorKind, ParseError};
+use nom::{Err, IResult, Input};
+use nom_locate::LocatedSpan;
+
+use crate::error::{Diagnostic, Span};
+use crate::lang::syntax::{Ident, Number, Query, Text, TextKind};
+use crate::limits::QUERY_DEPTH;
+use crate::model::units::Unit;
+
+/// Words that are never bare names; the last two lines are words of SQL that are absent here, kept so that a
+/// message can name them.
+#[rustfmt::skip]
+pub const RESERVED: &[&str] = &[
+    "ALL", "AND", "ANTI", "AS", "BETWEEN", "BY", "CASE", "CAST", "CORRELATE", "COVERAGE", "CROSSMATCH",
+    "DISTINCT", "DURING", "ELSE", "END", "EXCEPT", "EXISTS", "FALSE", "FROM", "GAPS", "GROUP", "HAVING",
+    "ILIKE", "IN", "INNER", "INTERSECT", "IS", "JOIN", "LEFT", "LIKE", "LIMIT", "MATCHES", "NOT", "NULL",
+    "OFFSET", "ON", "OR", "ORDER", "OVERLAPS", "PAIRS", "SELECT", "SEMI", "THEN", "TO", "TOP", "TRUE", "UNION",
+    "USING", "VARIABILITY", "WHEN", "WHERE", "WITH", "WITHIN",
+    "ALTER", "CREATE", "CROSS", "DELETE", "FULL", "INSERT", "NATURAL", "OVER", "RIGHT", "UPDATE",
+];
+
+/// What could have stood at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Expected {
+    /// A keyword.
+    Word(&'static str),
+    /// Punctuation.
+    Mark(&'static str),
+    /// A lexical rule: `TIME`, `NUMBER`, `UNIT`, `STRING`, `QUOTED`, `IDENT`, `VARIABLE`, `END`.
+    Token(&'static str),
+}
+
+/// What stands in brackets that may hold a query or an expression.
+#[derive(Clone, Debug)]
+pub(crate) enum Inner {
+    /// A query.
+    Query(Box<Query>),
+    /// An expression.
+    Expr(super::syntax::Expr),
+}
+
+/// A bracket that was read ahead of the rule that wants it, so that none is read twice.
+#[derive(Debug)]
+pub(crate) struct ReadAhead {
+    start: usize,
+    next: usize,
+    end: usize,
+    inner: Inner,
+}
+
+/// What one run of the parser collects beside the tree.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// The farthest place where a token was refused.
+    pub(crate) far: Cell<usize>,
+    /// What could have stood there.
+    pub(crate) expected: RefCell<Vec<Expected>>,
+    /// Ends the parse at once: a limit.
+    pub(crate) fatal: RefCell<Option<Diagnostic>>,
+    /// Refused although the grammar allows it (an option given twice): the first one.
+    pub(crate) refusal: RefCell<Option<Diagnostic>>,
+    /// Height of the operator chains of the expression being read.
+    pub(crate) height: Cell<usize>,
+    depth: Cell<usize>,
+    ahead: RefCell<Option<ReadAhead>>,
+}
+
+/// Travels with the input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At<'a> {
+    /// Of this run.
+    pub(crate) state: &'a State,
+    /// Where the last token ended.
+    pub(crate) end: usize,
+}
+
+/// The rest of the text, at the start of a token.
+pub(crate) type In<'a> = LocatedSpan<&'a str, At<'a>>;
+
+/// The result of a rule.
+pub(crate) type Res<'a, T> = IResult<In<'a>, T, Miss>;
+
+/// A rule does not apply; place and expectation are in [`State`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Miss;
+
+impl ParseError<In<'_>> for Miss {
+    fn from_error_kind(_: In<'_>, _: ErrorKind) -> Self {
+        Miss
+    }
+
+    fn append(_: In<'_>, _: ErrorKind, other: Self) -> Self {
+        other
+    }
+}
+
+/// The start of `text`, behind a `#!` line, white space and comments.
+pub(crate) fn start<'a>(text: &'a str, state: &'a State) -> In<'a> {
+    let i = LocatedSpan::new_extra(text, At { state, end: 0 });
+    let line = if text.starts_with("#!") { text.find('\n').unwrap_or(text.len()) } else { 0 };
+    i.take_from(line + blank(text.get(line..).unwrap_or("")))
+}
+
+/// Bytes of white space and closed comments at the start of `text`.
+pub(crate) fn blank(text: &str) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = text.get(at..).unwrap_or("");
+        let white = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}').len();
+        let rest = rest.get(white..).unwrap_or("");
+        let comment = if rest.starts_with("--") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if let Some(body) = rest.strip_prefix("/*") {
+            body.find("*/").map_or(0, |n| n + 4)
+        } else {
+            0
+        };
+        if white + comment == 0 {
+            return at;
+        }
+        at += white + comment;
+    }
+}
+
+/// The span from `start` to the last token read.
+pub(crate) fn since(start: usize, i: In<'_>) -> Span {
+    Span::new(start, i.extra.end.max(start))
+}
+
+/// Takes a token of `len` bytes and the blanks behind it.
+fn take(i: In<'_>, len: usize) -> (In<'_>, Span) {
+    let start = i.location_offset();
+    let mut rest = i.take_from(len);
+    rest.extra.end = start + len;
+    let skip = blank(rest.fragment());
+    (rest.take_from(skip), Span::new(start, start + len))
+}
+
+/// Refuses the token at `i`.
+pub(crate) fn miss<T>(i: In<'_>, what: Expected) -> Res<'_, T> {
+    let (at, state) = (i.location_offset(), i.extra.state);
+    if at > state.far.get() {
+        state.far.set(at);
+        state.expected.borrow_mut().clear();
+    }
+    if at == state.far.get() {
+        state.expected.borrow_mut().push(what);
+    }
+    Err(Err::Error(Miss))
+}
+
+/// Ends the parse.
+pub(crate) fn fatal<T>(i: In<'_>, diagnostic: Diagnostic) -> Res<'_, T> {
+    i.extra.state.fatal.borrow_mut().get_or_insert(diagnostic);
+    Err(Err::Failure(Miss))
+}
+
+/// Notes what the grammar allows and the language refuses; the first in the text counts.
+pub(crate) fn refuse(i: In<'_>, diagnostic: Diagnostic) {
+    let mut first = i.extra.state.refusal.borrow_mut();
+    let place = |d: &Diagnostic| d.span.map_or(0, |s| s.start);
+    if first.as_ref().is_none_or(|f| place(&diagnostic) < place(f)) {
+        *first = Some(diagnostic);
+    }
+}
+
+/// Runs a rule one level deeper; `at` is the bracket, NOT, sign or CASE that is counted.
+pub(crate) fn deeper<'a, T>(at: In<'a>, rule: impl FnOnce() -> Res<'a, T>) -> Res<'a, T> {
+    let (depth, start) = (&at.extra.state.depth, at.location_offset());
+    if depth.get() >= QUERY_DEPTH {
+        let message = format!("this is nested deeper than {QUERY_DEPTH} levels");
+        let help = "name a part of it with LET or WITH; brackets, NOT, signs, CASE and EXPLAIN all count";
+        return fatal(at, Diagnostic::new(message, Span::new(start, start + 1)).help(help));
+    }
+    depth.set(depth.get() + 1);
+    let result = rule();
+    depth.set(depth.get() - 1);
+    result
+}
+
+/// `( rule )`. Behind an opening bracket nothing else can apply, so a refusal inside ends the parse.
+pub(crate) fn brackets<'a, T>(i: In<'a>, rule: impl FnOnce(In<'a>) -> Res<'a, T>) -> Res<'a, T> {
+    let (inside, _) = mark("(")(i)?;
+    let result = deeper(i, || {
+        let (i, value) = rule(inside)?;
+        let (i, _) = mark(")")(i)?;
+        Ok((i, value))
+    });
+    result.map_err(|e| Err::Failure(match e { Err::Error(m) | Err::Failure(m) => m, Err::Incomplete(_) => Miss }))
+}
+
+/// Keeps a bracket that was read at `i` and ended before `rest`, for the rule that wants it.
+pub(crate) fn keep(i: In<'_>, rest: In<'_>, inner: Inner) {
+    let ahead = ReadAhead { start: i.location_offset(), next: rest.location_offset(), end: rest.extra.end, inner };
+    *i.extra.state.ahead.borrow_mut() = Some(ahead);
+}
+
+/// The bracket that was read ahead at `i`.
+pub(crate) fn kept(i: In<'_>) -> Option<(In<'_>, Inner)> {
+    let mut slot = i.extra.state.ahead.borrow_mut();
+    let ahead = slot.take_if(|a| a.start == i.location_offset())?;
+    let mut rest = i.take_from(ahead.next - ahead.start);
+    rest.extra.end = ahead.end;
+    Some((rest, ahead.inner))
+}
+
+/// The word at the start of `text`: `[A-Za-z_][A-Za-z0-9_]*`.
+pub(crate) fn word_at(text: &str) -> &str {
+    let bytes = text.as_bytes();
+    if !bytes.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_') {
+        return "";
+    }
+    let len = bytes.iter().position(|b| !is_word(*b)).unwrap_or(bytes.len());
+    text.get(..len).unwrap_or("")
+}
+
+fn is_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_'
+}
+
+/// Whether a word cannot be a bare name.
+pub fn is_reserved(word: &str) -> bool {
+    RESERVED.iter().any(|r| r.eq_ignore_ascii_case(word))
+}
+
+/// A keyword in any case.
+pub(crate) fn kw<'a>(word: &'static str) -> impl Fn(In<'a>) -> Res<'a, Span> {
+    move |i| {
+        let found = word_at(i.fragment());
+        if found.eq_ignore_ascii_case(word) { Ok(take(i, found.len())) } else { miss(i, Expected::Word(word)) }
+    }
+}
+
+/// Punctuation. A dot is not the start of `..`, a slash not that of a comment.
+pub(crate) fn mark<'a>(mark: &'static str) -> impl Fn(In<'a>) -> Res<'a, Span> {
+    move |i| {
+        let text = i.fragment();
+        let longer = (mark == "." && text.starts_with("..")) || (mark == "/" && text.starts_with("/*"));
+        if text.starts_with(mark) && !longer { Ok(take(i, mark.len())) } else { miss(i, Expected::Mark(mark)) }
+    }
+}
+
+/// A token of the length that `measure` finds, and its text.
+fn token<'a>(i: In<'a>, name: &'static str, measure: fn(&str) -> Option<usize>) -> Res<'a, (&'a str, Span)> {
+    let text: &'a str = i.fragment();
+    match measure(text) {
+        Some(len) => {
+            let (rest, span) = take(i, len);
+            Ok((rest, (text.get(..len).unwrap_or(""), span)))
+        }
+        None => miss(i, Expected::Token(name)),
+    }
+}
+
+/// `TIME`
+pub(crate) fn time(i: In<'_>) -> Res<'_, (&str, Span)> {
+    token(i, "TIME", measure_time)
+}
+
+/// `UNIT`
+pub(crate) fn unit(i: In<'_>) -> Res<'_, (&str, Span)> {
+    token(i, "UNIT", measure_unit)
+}
+
+/// `NUMBER`
+pub(crate) fn number(i: In<'_>) -> Res<'_, Number> {
+    let (i, (text, span)) = token(i, "NUMBER", measure_number)?;
+    Ok((i, Number { text: text.to_owned(), span }))
+}
+
+/// `STRING`, its doubled quotes undone.
+pub(crate) fn string(i: In<'_>) -> Res<'_, (String, Span)> {
+    let (i, (text, span)) = token(i, "STRING", |t| measure_quoted(t, '\''))?;
+    Ok((i, (unquote(text, "'"), span)))
+}
+
+/// `VARIABLE`, without its dollar.
+pub(crate) fn variable(i: In<'_>) -> Res<'_, (&str, Span)> {
+    let (i, (text, span)) = token(i, "VARIABLE", |t| {
+        let word = word_at(t.strip_prefix('$')?);
+        (!word.is_empty()).then_some(word.len() + 1)
+    })?;
+    Ok((i, (text.get(1..).unwrap_or(""), span)))
+}
+
+/// `END`
+pub(crate) fn end(i: In<'_>) -> Res<'_, ()> {
+    if i.fragment().is_empty() { Ok((i, ())) } else { miss(i, Expected::Token("END")) }
+}
+
+/// `ident ::= QUOTED | IDENT`
+pub(crate) fn ident(i: In<'_>) -> Res<'_, Ident> {
+    if i.fragment().starts_with('"') {
+        let (i, (text, span)) = token(i, "QUOTED", measure_name)?;
+        return Ok((i, Ident { text: unquote(text, "\""), quoted: true, span }));
+    }
+    let (i, (text, span)) = token(i, "IDENT", |t| {
+        let word = word_at(t);
+        (!word.is_empty() && !is_reserved(word)).then_some(word.len())
+    })?;
+    Ok((i, Ident { text: text.to_owned(), quoted: false, span }))
+}
+
+/// `text ::= STRING | VARIABLE`
+pub(crate) fn text(i: In<'_>) -> Res<'_, Text> {
+    if let Ok((i, (text, span))) = string(i) {
+        return Ok((i, Text { kind: TextKind::Literal(text), span }));
+    }
+    let (i, (name, span)) = variable(i)?;
+    Ok((i, Text { kind: TextKind::Variable(name.to_owned()), span }))
+}
+
+fn unquote(text: &str, quote: &str) -> String {
+    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
+    inner.replace(&quote.repeat(2), quote)
+}
+
+/// Length of a closed `'...'` or `"..."`, doubled quotes inside.
+pub(crate) fn measure_quoted(text: &str, quote: char) -> Option<usize> {
+    let body = text.strip_prefix(quote)?.as_bytes();
+    let quote = quote as u8;
+    let mut at = 0;
+    loop {
+        at += body.get(at..)?.iter().position(|b| *b == quote)?;
+        if body.get(at + 1) != Some(&quote) {
+            return Some(at + 2);
+        }
+        at += 2;
+    }
+}
+
+/// A quoted name holds at least one character.
+fn measure_name(text: &str) -> Option<usize> {
+    measure_quoted(text, '"').filter(|n| *n > 2)
+}
+
+/// Bytes of digits at the start.
+fn digits(text: &[u8]) -> usize {
+    text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len())
+}
+
+fn rest(text: &[u8], at: usize) -> &[u8] {
+    text.get(at..).unwrap_or(&[])
+}
+
+/// A `.` that is not the start of `..`.
+fn lone_dot(text: &[u8]) -> bool {
+    text.first() == Some(&b'.') && text.get(1) != Some(&b'.')
+}
+
+/// Length of the `NUMBER` at the start.
+pub(crate) fn measure_number(text: &str) -> Option<usize> {
+    let t = text.as_bytes();
+    if t.first() == Some(&b'0') && matches!(t.get(1), Some(b'x' | b'X')) {
+        let hex = rest(t, 2).iter().position(|b| !b.is_ascii_hexdigit()).unwrap_or(t.len() - 2);
+        if hex > 0 {
+            return Some(2 + hex);
+        }
+    }
+    let whole = digits(t);
+    let mut len = whole;
+    if t.get(whole) == Some(&b'.') {
+        let behind = rest(t, whole + 1);
+        let fraction = digits(behind);
+        if fraction > 0 {
+            len = whole + 1 + fraction;
+        } else if whole > 0
+            && (exponent(behind) > 0 || !behind.first().is_some_and(|b| is_word(*b) || *b == b'.'))
+        {
+            len = whole + 1;
+        }
+    }
+    (len > 0).then(|| len + exponent(rest(t, len)))
+}
+
+/// Bytes of an exponent (`e-3`) at the start.
+fn exponent(t: &[u8]) -> usize {
+    if !matches!(t.first(), Some(b'e' | b'E')) {
+        return 0;
+    }
+    let sign = usize::from(matches!(t.get(1), Some(b'+' | b'-')));
+    let n = digits(rest(t, 1 + sign));
+    if n == 0 { 0 } else { 1 + sign + n }
+}
+
+/// Length of the `UNIT` at the start: a unit that is not the start of a longer word, a call or a path.
+fn measure_unit(text: &str) -> Option<usize> {
+    let base = word_at(text);
+    let ends = |at: usize| {
+        let behind = rest(text.as_bytes(), at);
+        behind.first() != Some(&b'(') && !lone_dot(behind)
+    };
+    if base.is_empty() {
+        return None;
+    }
+    if let Some(time) = text.get(base.len()..).and_then(|t| t.strip_prefix('/')) {
+        let len = base.len() + 1 + word_at(time).len();
+        if text.get(..len).is_some_and(|t| Unit::find(t).is_some()) && ends(len) {
+            return Some(len);
+        }
+    }
+    (Unit::find(base).is_some() && ends(base.len())).then_some(base.len())
+}
+
+/// Length of the `TIME` at the start.
+pub(crate) fn measure_time(text: &str) -> Option<usize> {
+    let t = text.as_bytes();
+    if matches!(t.first(), Some(b'M' | b'm' | b'J' | b'j')) {
+        return measure_julian(text);
+    }
+    if digits(t) != 4 || t.get(4) != Some(&b'-') {
+        return None;
+    }
+    let date = match (digits(rest(t, 5)), t.get(7), digits(rest(t, 8))) {
+        (2, Some(b'-'), 2) => 10,
+        (3, _, _) => 8,
+        _ => return None,
+    };
+    clock_ends(rest(t, date)).into_iter().rev().flatten().find_map(|clock| {
+        let end = date + clock;
+        let end = end + usize::from(t.get(end) == Some(&b'Z'));
+        (!t.get(end).is_some_and(|b| is_word(*b))).then_some(end)
+    })
+}
+
+/// Where a clock time may end, shortest first: nothing, `T10:00`, `T10:00:00`, `T10:00:00.123456789`.
+fn clock_ends(t: &[u8]) -> [Option<usize>; 4] {
+    let two = |at: usize, lead: u8| (t.get(at) == Some(&lead) && digits(rest(t, at + 1)) == 2).then_some(at + 3);
+    let minutes = two(0, b'T').and_then(|at| two(at, b':'));
+    let seconds = minutes.and_then(|at| two(at, b':'));
+    let fraction = seconds.filter(|at| t.get(*at) == Some(&b'.')).and_then(|at| {
+        let n = digits(rest(t, at + 1));
+        (1..=9).contains(&n).then_some(at + 1 + n)
+    });
+    [Some(0), minutes, seconds, fraction]
+}
+
+/// `MJD 60343.5`, `JD 2460344.0`
+fn measure_julian(text: &str) -> Option<usize> {
+    let word = word_at(text);
+    if !word.eq_ignore_ascii_case("MJD") && !word.eq_ignore_ascii_case("JD") {
+        return None;
+    }
+    let behind = text.get(word.len()..)?;
+    let number = behind.trim_start_matches(|c: char| c.is_ascii_whitespace());
+    let t = number.as_bytes();
+    let whole = digits(t);
+    if whole == 0 || number.len() == behind.len() {
+        return None;
+    }
+    let fraction = if t.get(whole) == Some(&b'.') { digits(rest(t, whole + 1)) } else { 0 };
+    let len = if fraction > 0 { whole + 1 + fraction } else { whole };
+    let next = rest(t, len);
+    if next.first().is_some_and(|b| is_word(*b)) || lone_dot(next) {
+        return None;
+    }
+    Some(text.len() - number.len() + len)
+}

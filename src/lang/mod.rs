@@ -3,5 +3,7 @@
 
 pub mod diagnostic;
 pub mod lex;
+mod mistake;
 pub mod parse;
+pub mod print;
 pub mod syntax;
