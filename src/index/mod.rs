@@ -1,5 +1,6 @@
 //! Indexes: what is where, in the order queries ask for it.
 
+pub mod archive;
 pub mod rows;
 pub mod sky;
 pub mod time;

@@ -432,8 +432,3 @@ pub fn duration_ns(value: &Typed, span: crate::error::Span, words: (&str, &str))
     let seconds = arith::measure(value, span, crate::model::units::Dimension::Duration, words)?;
     Ok((seconds * 1e9).round() as i64)
 }
-
-/// Is the column one the language can use?
-pub fn is_usable(column: &Column) -> bool {
-    column.kind() != Type::Null
-}

@@ -1,0 +1,331 @@
+//! FROM: tables, views, subqueries, verbs; joins and matches; and which conditions may act before them.
+
+use super::arith::{measure, units_of};
+use super::expr::ExprBinder;
+use super::{Binder, read_shared};
+use crate::engine::expr::{CompareOp, Expr};
+use crate::engine::plan::{JoinCondition, Match, MatchMode, Node, OutColumn, Plan, Role, Scan};
+use crate::engine::scope::{Scope, ScopeTable};
+use crate::engine::session::Variable;
+use crate::engine::tables::TableInfo;
+use crate::error::{Diagnostic, Result, Span};
+use crate::lang::diagnostic::nearest;
+use crate::lang::syntax::{self, FromItem, Ident, Join, JoinKind, JoinOn, MatchOption, Name, Source, SourceKind};
+use crate::model::table::{Column, Type};
+use crate::model::units::Dimension;
+
+impl Binder<'_> {
+    /// The whole FROM; nothing is one row without columns.
+    pub fn from(&self, items: &[FromItem]) -> Result<(Node, Scope)> {
+        let mut whole: Option<(Node, Scope)> = None;
+        for item in items {
+            let (mut node, mut scope) = self.source(&item.source)?;
+            for join in &item.joins {
+                (node, scope) = self.join(node, scope, join)?;
+            }
+            whole = Some(match whole {
+                None => (node, scope),
+                Some((left, left_scope)) => {
+                    let on = JoinCondition { equal: vec![], residual: None };
+                    let scope = left_scope.beside(scope);
+                    let node = Node {
+                        plan: Plan::Join { kind: JoinKind::Inner, left: Box::new(left), right: Box::new(node), on },
+                        columns: scope.columns.clone(),
+                    };
+                    (node, scope)
+                }
+            });
+        }
+        Ok(whole.unwrap_or_else(|| (Node { plan: Plan::One, columns: vec![] }, Scope::default())))
+    }
+
+    /// A table, view, subquery or verb, with its alias.
+    pub fn source(&self, source: &Source) -> Result<(Node, Scope)> {
+        let (node, name) = match &source.kind {
+            SourceKind::Name(name) => (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned()),
+            SourceKind::Query(query) => (self.query(query)?, "the subquery".to_owned()),
+            SourceKind::Verb(verb) => self.verb(verb, source.span)?,
+            SourceKind::Variable(name) => (self.view(name, source.span)?, name.clone()),
+        };
+        let alias = source.alias.as_ref().map_or(name, |a| a.text.clone());
+        let scope = Scope::of(&alias, node.columns.clone());
+        Ok((node, scope))
+    }
+
+    fn view(&self, name: &str, span: Span) -> Result<Node> {
+        match self.context.session.variables.get(name) {
+            Some(Variable::View(query)) => Ok(read_shared(self.shared_query(name, query, span)?)),
+            Some(Variable::Value(_)) => Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
+                .help(format!("LET {name} = (SELECT ...)"))
+                .into()),
+            None => Err(Diagnostic::new(format!("${name} has no value"), span)
+                .help(format!("LET {name} = (SELECT ...)"))
+                .into()),
+        }
+    }
+
+    /// A stored table, a WITH query, or the rows of a source.
+    pub fn table(&self, name: &Name) -> Result<Node> {
+        let Some(last) = name.parts.last() else {
+            return Err(Diagnostic::new("a name is missing", name.span).into());
+        };
+        if name.parts.len() == 1
+            && let Some(shared) = self.find_shared(&last.text)
+        {
+            return Ok(read_shared(shared));
+        }
+        let tables = self.context.tables;
+        if let Some(info) = tables.find(&last.text) {
+            return Ok(scan(&info, None));
+        }
+        let catalogue = tables.snapshot.catalogue();
+        let source = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&last.text));
+        let rows_of = source.and_then(|s| match s.kind.as_str() {
+            "waveforms" => Some("segments"),
+            "events" => Some("events"),
+            "stations" => Some("stations"),
+            _ => None,
+        });
+        match rows_of.and_then(|t| tables.find(t)).zip(source) {
+            Some((info, source)) => Ok(scan(&info, Some(source.name.clone()))),
+            None => Err(self.no_table(last).into()),
+        }
+    }
+
+    fn no_table(&self, name: &Ident) -> Diagnostic {
+        let names = self.context.tables.names();
+        let sources = self.context.tables.snapshot.catalogue().sources.iter().map(|s| s.name.as_str());
+        let near = nearest(&name.text, names.iter().map(String::as_str).chain(sources));
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`? (SHOW TABLES lists them)"),
+            None => format!("IMPORT CATALOG 'file' INTO {}; SHOW TABLES lists what is there", name.text),
+        };
+        Diagnostic::new(format!("no table `{}`", name.text), name.span).help(help)
+    }
+
+    fn join(&self, left: Node, left_scope: Scope, join: &Join) -> Result<(Node, Scope)> {
+        let (right, right_scope) = self.source(&join.source)?;
+        match &join.on {
+            JoinOn::Match { within, options } => {
+                self.crossmatch((left, left_scope), (right, right_scope), join.kind, (within, options))
+            }
+            JoinOn::On(on) => {
+                let both = left_scope.clone().beside(right_scope);
+                let binder = ExprBinder { binder: self, scope: &both, grouping: None };
+                let condition = split_join(binder.condition(on)?, left.columns.len());
+                Ok(joined(join.kind, left, right, (left_scope, both), condition))
+            }
+            JoinOn::Using(names) => {
+                let mut equal = vec![];
+                for ident in names {
+                    let name = Name { parts: vec![ident.clone()], span: ident.span };
+                    let column = |scope: &Scope| {
+                        let binder = |scope| ExprBinder { binder: self, scope, grouping: None };
+                        let e = syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
+                        binder(scope).scalar(&e)
+                    };
+                    equal.push((column(&left_scope)?.expr, column(&right_scope)?.expr));
+                }
+                let both = left_scope.clone().beside(right_scope);
+                let condition = JoinCondition { equal, residual: None };
+                Ok(joined(join.kind, left, right, (left_scope, both), condition))
+            }
+        }
+    }
+
+    fn crossmatch(
+        &self,
+        left: (Node, Scope),
+        right: (Node, Scope),
+        kind: JoinKind,
+        clause: (&syntax::Expr, &[MatchOption]),
+    ) -> Result<(Node, Scope)> {
+        let (within, options) = clause;
+        let ((left, left_scope), (right, right_scope)) = (left, right);
+        for (scope, node) in [(&left_scope, &left), (&right_scope, &right)] {
+            let alias = scope.tables.first().map_or("the table", |t| t.alias.as_str());
+            if node.role(Role::Ra).is_none() || node.role(Role::Dec).is_none() {
+                return Err(Diagnostic::new(format!("`{alias}` has no position column"), within.span)
+                    .help("IMPORT CATALOG ... POSITION (ra, dec) says where it is; a subquery must select `*` or both columns")
+                    .into());
+            }
+        }
+        let radius_deg = self.radius(within, &left_scope)?;
+        let mode = match_mode(kind, options)?;
+        let plan = Match { kind, left: Box::new(left), right: Box::new(right), radius_deg, mode };
+        let mut columns = plan.left.columns.clone();
+        if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
+            return Ok((Node { plan: Plan::Match(plan), columns }, left_scope));
+        }
+        let mut scope = left_scope.beside(right_scope);
+        columns.extend(plan.right.columns.iter().cloned());
+        let start = columns.len();
+        columns.extend(match_columns().into_iter().map(OutColumn::plain));
+        scope.columns.extend(match_columns().into_iter().map(OutColumn::plain));
+        if let Some(table) = scope.tables.last_mut() {
+            table.matched = start..columns.len();
+        }
+        // Each position belongs to its own table; the match as a whole is where its first table is.
+        Ok((Node { plan: Plan::Match(plan), columns }, scope))
+    }
+
+    fn radius(&self, within: &syntax::Expr, left: &Scope) -> Result<f64> {
+        let binder = ExprBinder { binder: self, scope: &Scope::default(), grouping: None };
+        let value = binder.scalar(within)?;
+        let alias = left.tables.first().map_or("the table", |t: &ScopeTable| t.alias.as_str());
+        if let Some(unit) = value.unit.as_ref().filter(|u| u.dimension != Dimension::Angle) {
+            let message = format!(
+                "`{alias}` holds sky positions: the radius must be an angle, not {}",
+                unit.dimension.name()
+            );
+            return Err(Diagnostic::new(message, within.span).help(units_of(Dimension::Angle)).into());
+        }
+        let radius_deg = measure(&value, within.span, Dimension::Angle, ("a match radius", "arcsec"))?;
+        if radius_deg < 0.0 {
+            return Err(Diagnostic::new("a match radius cannot be negative", within.span).into());
+        }
+        Ok(radius_deg)
+    }
+}
+
+/// Columns that a match adds on the right side.
+pub fn match_columns() -> Vec<Column> {
+    vec![
+        Column::typed("separation", Type::Float).with_unit("arcsec"),
+        Column::typed("position_angle", Type::Float).with_unit("deg"),
+        Column::typed("match_rank", Type::Int),
+        Column::typed("n_within", Type::Int),
+        Column::typed("separation2", Type::Float).with_unit("arcsec"),
+    ]
+}
+
+fn match_mode(kind: JoinKind, options: &[MatchOption]) -> Result<MatchMode, Diagnostic> {
+    let mut mode = MatchMode::Nearest(1);
+    for option in options {
+        mode = match option {
+            MatchOption::Nearest(None, _) => MatchMode::Nearest(1),
+            MatchOption::Nearest(Some(n), _) => match n.text.parse::<usize>() {
+                Ok(k) if k > 0 => MatchMode::Nearest(k),
+                _ => return Err(Diagnostic::new("NEAREST takes a whole number above 0", n.span)),
+            },
+            MatchOption::All(_) => MatchMode::All,
+            MatchOption::Mutual(_) => MatchMode::Mutual,
+            MatchOption::Groups(span) => return Err(later("GROUPS", *span)),
+            MatchOption::AtEpoch(e) => return Err(later("AT EPOCH", e.span)),
+            MatchOption::Time(e) => return Err(later("TIME in a match", e.span)),
+        };
+    }
+    if matches!(kind, JoinKind::Semi | JoinKind::Anti) && matches!(mode, MatchMode::All | MatchMode::Nearest(_)) {
+        return Ok(MatchMode::Nearest(1));
+    }
+    Ok(mode)
+}
+
+/// A part of the language that parses and is not there yet.
+pub fn later(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(format!("{what} is not there yet"), span).help("it is planned for a later version; CHANGELOG.md says what is in this one")
+}
+
+fn scan(info: &TableInfo, source: Option<String>) -> Node {
+    let plan = Plan::Scan(Scan {
+        table: info.name.clone(),
+        source,
+        columns: (0..info.columns.len()).collect(),
+        ranges: vec![],
+        region: None,
+    });
+    Node { plan, columns: info.columns.clone() }
+}
+
+fn joined(
+    kind: JoinKind,
+    left: Node,
+    right: Node,
+    scopes: (Scope, Scope),
+    on: JoinCondition,
+) -> (Node, Scope) {
+    let scope = if matches!(kind, JoinKind::Semi | JoinKind::Anti) { scopes.0 } else { scopes.1 };
+    let columns = scope.columns.clone();
+    (Node { plan: Plan::Join { kind, left: Box::new(left), right: Box::new(right), on }, columns }, scope)
+}
+
+/// The conditions that AND joins.
+pub fn conjuncts(expr: Expr, into: &mut Vec<Expr>) {
+    match expr {
+        Expr::And(a, b) => {
+            conjuncts(*a, into);
+            conjuncts(*b, into);
+        }
+        other => into.push(other),
+    }
+}
+
+fn side(expr: &Expr, left_columns: usize) -> (bool, bool) {
+    let (mut left, mut right) = (false, false);
+    expr.columns(&mut |i| if i < left_columns { left = true } else { right = true });
+    (left, right)
+}
+
+/// Equalities of a left and a right value are found by hashing; the rest is tested on the pairs.
+fn split_join(condition: Expr, left_columns: usize) -> JoinCondition {
+    let mut parts = vec![];
+    conjuncts(condition, &mut parts);
+    let mut on = JoinCondition { equal: vec![], residual: None };
+    for part in parts {
+        if let Expr::Compare(CompareOp::Eq, a, b) = &part {
+            let (sides_a, sides_b) = (side(a, left_columns), side(b, left_columns));
+            let pair = match (sides_a, sides_b) {
+                ((true, false), (false, true)) => Some((a, b)),
+                ((false, true), (true, false)) => Some((b, a)),
+                _ => None,
+            };
+            if let Some((l, r)) = pair {
+                on.equal.push(((**l).clone(), (**r).clone().renumbered(&|i| i - left_columns)));
+                continue;
+            }
+        }
+        on.residual = Some(match on.residual {
+            Some(all) => all.and(part),
+            None => part,
+        });
+    }
+    on
+}
+
+/// Puts a condition on a node, below joins where that changes nothing: conditions on the left side alone act
+/// before LEFT, SEMI, ANTI, NEAREST and ALL; nothing acts before MUTUAL; conditions on the right side only before
+/// an inner JOIN.
+pub fn push_filter(node: Node, condition: Expr) -> Node {
+    let mut parts = vec![];
+    conjuncts(condition, &mut parts);
+    parts.into_iter().fold(node, push_one)
+}
+
+fn push_one(node: Node, condition: Expr) -> Node {
+    let Node { plan, columns } = node;
+    let plan = match plan {
+        Plan::Join { kind, left, right, on } => {
+            let width = left.columns.len();
+            match (side(&condition, width), kind) {
+                ((_, false), _) => Plan::Join { kind, left: Box::new(push_one(*left, condition)), right, on },
+                ((false, true), JoinKind::Inner) => {
+                    let condition = condition.renumbered(&|i| i - width);
+                    Plan::Join { kind, left, right: Box::new(push_one(*right, condition)), on }
+                }
+                _ => filter(Node { plan: Plan::Join { kind, left, right, on }, columns: columns.clone() }, condition),
+            }
+        }
+        Plan::Match(m) if m.mode != MatchMode::Mutual && !side(&condition, m.left.columns.len()).1 => {
+            Plan::Match(Match { left: Box::new(push_one(*m.left, condition)), ..m })
+        }
+        other => filter(Node { plan: other, columns: columns.clone() }, condition),
+    };
+    Node { plan, columns }
+}
+
+fn filter(input: Node, condition: Expr) -> Plan {
+    if let Plan::Filter { input, predicate } = input.plan {
+        return Plan::Filter { input, predicate: predicate.and(condition) };
+    }
+    Plan::Filter { input: Box::new(input), predicate: condition }
+}
