@@ -383,7 +383,8 @@ impl Reader {
 }
 
 /// Writes events with their origins, magnitudes, picks and arrivals as QuakeML 1.2, in the order given. Times keep
-/// all nine digits. A pick of no event in `events` is not written: the caller chooses both.
+/// all nine digits. A pick of no event in `events` is not written: the caller chooses both. Weights stand in the
+/// arrivals of the origin, so an event without time and position cannot carry those of its picks.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -407,7 +408,8 @@ pub fn write_quakeml(out: &mut dyn Write, events: &[EventRow], picks: &[PickRow]
 fn write_event(out: &mut dyn Write, event: &EventRow, picks: &[&PickRow]) -> Result<()> {
     let id = escaped(&event.event_id);
     line(out, 2, &format!("<event publicID=\"{id}\">"))?;
-    if event.time.is_some() || event.latitude.is_some() {
+    let place = [event.latitude, event.longitude, event.depth_km];
+    if event.time.is_some() || place.iter().any(Option::is_some) {
         element(out, 3, "preferredOriginID", Some(&format!("{}/origin", event.event_id)))?;
         line(out, 3, &format!("<origin publicID=\"{id}/origin\">"))?;
         quantity(out, "time", event.time.map(|t| t.to_string()))?;
@@ -465,4 +467,5 @@ fn quantity(out: &mut dyn Write, name: &str, value: Option<String>) -> Result<()
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests;

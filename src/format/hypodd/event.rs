@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::Path;
 
-use super::{Lines, clock_time, event_id, field, head_lines, next_text, position, whole_field, words};
+use super::{
+    Lines, clock_time, event_id, head_lines, next_text, optional_field, position, whole_field, words,
+};
 use crate::error::Result;
 use crate::format::event::{EventRow, EventSet, Problems};
 
@@ -58,8 +60,8 @@ fn read_line(words: &[&str]) -> Result<EventRow, String> {
         time: Some(clock_time(date, clock)?),
         latitude: Some(latitude),
         longitude: Some(longitude),
-        depth_km: Some(field(words, 4, "depth")?),
-        magnitude: Some(field(words, 5, "magnitude")?),
+        depth_km: optional_field(words, 4, "depth")?,
+        magnitude: optional_field(words, 5, "magnitude")?,
         magnitude_type: None,
     })
 }
