@@ -13,6 +13,7 @@ use crate::model::time::{NS_PER_S, Time};
 pub mod dtcc;
 pub mod event;
 pub mod phase;
+pub mod reloc;
 pub mod station;
 
 pub use dtcc::{DtccLink, write_dtcc};

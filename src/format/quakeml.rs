@@ -112,10 +112,9 @@ pub fn read(path: &Path, input: &mut dyn BufRead) -> Result<EventSet> {
     };
     loop {
         match xml.next() {
-            Ok(Node::Open)
-                if xml.path().len() == 1 && !["quakeml", "eventParameters"].contains(&xml.root()) =>
-            {
-                let reason = format!("not QuakeML: the root element is `{}`", xml.root());
+            Ok(Node::Open) if xml.path().len() == 1 && !is_root(xml.path()) => {
+                let reason =
+                    format!("not QuakeML: the root element is `{}` (or of another namespace)", xml.root());
                 reader.problems.add(None, xml.offset(), reason);
                 break;
             }
@@ -135,6 +134,10 @@ pub fn read(path: &Path, input: &mut dyn BufRead) -> Result<EventSet> {
         }
     }
     Ok(EventSet::finish(reader.events, reader.picks, reader.problems))
+}
+
+fn is_root(path: &[&str]) -> bool {
+    matches!(path, ["quakeml" | "eventParameters"])
 }
 
 /// The path below the event parameters, whose own root may be missing.
@@ -384,7 +387,8 @@ impl Reader {
 
 /// Writes events with their origins, magnitudes, picks and arrivals as QuakeML 1.2, in the order given. Times keep
 /// all nine digits. A pick of no event in `events` is not written: the caller chooses both. Weights stand in the
-/// arrivals of the origin, so an event without time and position cannot carry those of its picks.
+/// arrivals of the origin, so an event without time and position cannot carry those of its picks. Ids
+/// are written as they stand; the schema wants URIs such as `smi:local/event/1`.
 ///
 /// # Errors
 /// When `out` cannot be written.

@@ -58,8 +58,9 @@ pub fn read(path: &Path, input: &mut dyn BufRead) -> Result<StationSet> {
     };
     loop {
         match xml.next() {
-            Ok(Node::Open) if xml.path().len() == 1 && xml.root() != "FDSNStationXML" => {
-                let reason = format!("not StationXML: the root element is `{}`", xml.root());
+            Ok(Node::Open) if xml.path().len() == 1 && xml.path() != ["FDSNStationXML"] => {
+                let reason =
+                    format!("not StationXML: the root element is `{}` (or of another namespace)", xml.root());
                 reader.problems.add(None, xml.offset(), reason);
                 break;
             }
@@ -199,6 +200,7 @@ fn set(row: &mut StationRow, name: &str, value: Option<f64>) {
 /// Writes rows as StationXML 1.2, sorted by network, station, location, channel and start. Rows of one network and
 /// station are one Station element whose position is that of the first row and whose epoch covers all of them.
 /// The date of creation that the schema wants is always 1970-01-01: equal rows give equal bytes.
+/// It wants a depth of each channel too: 0 where none is known.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -248,7 +250,7 @@ fn position(out: &mut dyn Write, indent: usize, row: &StationRow, with_depth: bo
     element(out, indent, "Latitude", text(row.latitude).as_deref())?;
     element(out, indent, "Longitude", text(row.longitude).as_deref())?;
     element(out, indent, "Elevation", text(row.elevation_m).as_deref())?;
-    element(out, indent, "Depth", text(row.depth_m).filter(|_| with_depth).as_deref())
+    element(out, indent, "Depth", text(row.depth_m.or(Some(0.0))).filter(|_| with_depth).as_deref())
 }
 
 #[cfg(test)]

@@ -25,6 +25,15 @@ pub fn sniff(head: &[u8]) -> bool {
 /// # Errors
 /// Only when `input` itself cannot be read.
 pub fn read(path: &Path, input: &mut dyn BufRead) -> Result<EventSet> {
+    read_list(path, input, read_line)
+}
+
+/// Reads one event a line as `read_line` understands it.
+pub(super) fn read_list(
+    path: &Path,
+    input: &mut dyn BufRead,
+    read_line: fn(&[&str]) -> Result<EventRow, String>,
+) -> Result<EventSet> {
     let (mut lines, mut problems) = (Lines::new(input), Problems::new(path));
     let (mut events, mut ids) = (Vec::new(), HashSet::new());
     while let Some((line, text)) = next_text(&mut lines, &mut problems, path)? {
