@@ -15,6 +15,8 @@ pub use phase::{phase_class, plain_phase};
 
 /// Most problems that are kept of one file; the rest is counted in one more line.
 pub const PROBLEMS_PER_FILE: usize = 1000;
+/// Longest reason of a problem in characters: bad input can hold names of many MiB.
+pub const REASON_CHARACTERS: usize = 400;
 /// Most digits of a source's own event number: hypoDD prints numbers into nine columns.
 pub const EVENT_NUMBER_DIGITS: usize = 9;
 
@@ -133,10 +135,11 @@ pub struct StationSet {
 impl StationSet {
     /// Rows in their order.
     pub(super) fn finish(mut stations: Vec<StationRow>, problems: Problems) -> StationSet {
-        let key = |s: &StationRow| (s.network.is_none(), s.network.clone(), s.station.clone());
         stations.sort_by(|a, b| {
-            let channel = (&a.location, &a.channel, a.starttime).cmp(&(&b.location, &b.channel, b.starttime));
-            key(a).cmp(&key(b)).then(channel)
+            (a.network.is_none(), &a.network, &a.station)
+                .cmp(&(b.network.is_none(), &b.network, &b.station))
+                .then_with(|| (&a.location, &a.channel).cmp(&(&b.location, &b.channel)))
+                .then_with(|| a.starttime.cmp(&b.starttime))
         });
         StationSet { stations, problems: problems.finish() }
     }
@@ -161,7 +164,11 @@ impl Problems {
             self.dropped += 1;
             return;
         }
-        let (path, reason) = (self.path.clone(), reason.into());
+        let (path, mut reason) = (self.path.clone(), reason.into());
+        if let Some((at, _)) = reason.char_indices().nth(REASON_CHARACTERS) {
+            reason.truncate(at);
+            reason.push_str(" ... (cut)");
+        }
         self.list.push(DataError { path, place, offset: Some(offset), reason, help: None });
     }
 
@@ -296,14 +303,14 @@ mod tests {
 
     #[test]
     fn events_are_sorted_and_numbered() {
-        let cases: [(&[(&str, Option<i64>)], &[i64]); 7] = [
-            (&[("7", Some(2)), ("3", Some(1))], &[3, 7]),
-            (&[("smi:local/event/12", Some(2)), ("smi:local/event/900", Some(1))], &[900, 12]),
-            (&[("7", Some(2)), ("a", Some(1))], &[1, 2]),
-            (&[("07", Some(2)), ("7", Some(1))], &[1, 2]),
-            (&[("1234567890", Some(2)), ("7", Some(1))], &[1, 2]),
-            (&[("0", Some(2)), ("7", Some(1))], &[1, 2]),
-            (&[("b", None), ("c", Some(5)), ("a", None)], &[1, 2, 3]),
+        let cases = [
+            (vec![("7", Some(2)), ("3", Some(1))], vec![3, 7]),
+            (vec![("smi:local/event/12", Some(2)), ("smi:local/event/900", Some(1))], vec![900, 12]),
+            (vec![("7", Some(2)), ("a", Some(1))], vec![1, 2]),
+            (vec![("07", Some(2)), ("7", Some(1))], vec![1, 2]),
+            (vec![("1234567890", Some(2)), ("7", Some(1))], vec![1, 2]),
+            (vec![("0", Some(2)), ("7", Some(1))], vec![1, 2]),
+            (vec![("b", None), ("c", Some(5)), ("a", None)], vec![1, 2, 3]),
         ];
         for (rows, want) in cases {
             let events = rows.iter().map(|(id, t)| event(id, *t)).collect();
@@ -375,5 +382,9 @@ mod tests {
         assert_eq!(list.len(), PROBLEMS_PER_FILE + 1);
         let last = list.last().map(|p| p.reason.as_str());
         assert_eq!(last, Some("5 further problems of this file are not listed"));
+        let mut problems = Problems::new(Path::new("x"));
+        problems.add(None, 0, "\u{e9}".repeat(5000));
+        let longest = problems.finish().iter().map(|p| p.reason.chars().count()).max();
+        assert_eq!(longest, Some(REASON_CHARACTERS + 10));
     }
 }

@@ -13,6 +13,7 @@ use crate::model::time::{NS_PER_S, Time};
 pub mod dtcc;
 pub mod event;
 pub mod phase;
+pub mod reloc;
 pub mod station;
 
 pub use dtcc::{DtccLink, write_dtcc};
@@ -171,7 +172,8 @@ fn clock_time(date: (i64, i64, i64), clock: (i64, i64, f64)) -> Result<Time, Str
     };
     let midnight =
         midnight.ok_or_else(|| format!("there is no day {year:04}-{month:02}-{day:02} in our time range"))?;
-    if !(0..=24).contains(&hour) || !(0..=60).contains(&minute) || !(second > -60.0 && second < 61.0) {
+    let is_near = second > -60.0 && second < 61.0;
+    if !((0..=24).contains(&hour) && (0..=60).contains(&minute) && is_near) {
         return Err(format!("there is no clock time {hour:02}:{minute:02}:{second}"));
     }
     let whole = Time(midnight.0.saturating_add((hour * 3600 + minute * 60) * NS_PER_S));
@@ -187,6 +189,14 @@ fn shown(word: &str) -> String {
 fn field(words: &[&str], index: usize, name: &str) -> Result<f64, String> {
     let word = words.get(index).copied().unwrap_or_default();
     super::event::number(word).ok_or_else(|| format!("`{}` is not a number ({name})", shown(word)))
+}
+
+/// A number of a line by its index that may be missing: `nan` is none.
+fn optional_field(words: &[&str], index: usize, name: &str) -> Result<Option<f64>, String> {
+    match words.get(index) {
+        Some(word) if word.eq_ignore_ascii_case("nan") => Ok(None),
+        _ => field(words, index, name).map(Some),
+    }
 }
 
 /// A whole number of a line by its index.

@@ -112,10 +112,9 @@ pub fn read(path: &Path, input: &mut dyn BufRead) -> Result<EventSet> {
     };
     loop {
         match xml.next() {
-            Ok(Node::Open)
-                if xml.path().len() == 1 && !["quakeml", "eventParameters"].contains(&xml.root()) =>
-            {
-                let reason = format!("not QuakeML: the root element is `{}`", xml.root());
+            Ok(Node::Open) if xml.path().len() == 1 && !is_root(xml.path()) => {
+                let reason =
+                    format!("not QuakeML: the root element is `{}` (or of another namespace)", xml.root());
                 reader.problems.add(None, xml.offset(), reason);
                 break;
             }
@@ -135,6 +134,10 @@ pub fn read(path: &Path, input: &mut dyn BufRead) -> Result<EventSet> {
         }
     }
     Ok(EventSet::finish(reader.events, reader.picks, reader.problems))
+}
+
+fn is_root(path: &[&str]) -> bool {
+    matches!(path, ["quakeml" | "eventParameters"])
 }
 
 /// The path below the event parameters, whose own root may be missing.
@@ -383,7 +386,9 @@ impl Reader {
 }
 
 /// Writes events with their origins, magnitudes, picks and arrivals as QuakeML 1.2, in the order given. Times keep
-/// all nine digits. A pick of no event in `events` is not written: the caller chooses both.
+/// all nine digits. A pick of no event in `events` is not written: the caller chooses both. Weights stand in the
+/// arrivals of the origin, so an event without time and position cannot carry those of its picks. Ids
+/// are written as they stand; the schema wants URIs such as `smi:local/event/1`.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -407,7 +412,8 @@ pub fn write_quakeml(out: &mut dyn Write, events: &[EventRow], picks: &[PickRow]
 fn write_event(out: &mut dyn Write, event: &EventRow, picks: &[&PickRow]) -> Result<()> {
     let id = escaped(&event.event_id);
     line(out, 2, &format!("<event publicID=\"{id}\">"))?;
-    if event.time.is_some() || event.latitude.is_some() {
+    let place = [event.latitude, event.longitude, event.depth_km];
+    if event.time.is_some() || place.iter().any(Option::is_some) {
         element(out, 3, "preferredOriginID", Some(&format!("{}/origin", event.event_id)))?;
         line(out, 3, &format!("<origin publicID=\"{id}/origin\">"))?;
         quantity(out, "time", event.time.map(|t| t.to_string()))?;
@@ -465,4 +471,5 @@ fn quantity(out: &mut dyn Write, name: &str, value: Option<String>) -> Result<()
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests;

@@ -39,8 +39,8 @@ struct Reader {
     count: usize,
 }
 
-/// Reads a StationXML document. Positions that a channel leaves out are those of its station; an epoch's end after
-/// 2262-04-11 (2599-12-31 is the usual mark) is open. What is wrong is a problem with the byte where it starts;
+/// Reads a StationXML document. Positions and dates that a channel leaves out are those of its station; an
+/// epoch's end after 2262-04-11 (2599-12-31 is the usual mark) is open. What is wrong is a problem with the byte where it starts;
 /// stations that were complete before it are kept, a document without any station is a problem too.
 ///
 /// # Errors
@@ -58,8 +58,9 @@ pub fn read(path: &Path, input: &mut dyn BufRead) -> Result<StationSet> {
     };
     loop {
         match xml.next() {
-            Ok(Node::Open) if xml.path().len() == 1 && xml.root() != "FDSNStationXML" => {
-                let reason = format!("not StationXML: the root element is `{}`", xml.root());
+            Ok(Node::Open) if xml.path().len() == 1 && xml.path() != ["FDSNStationXML"] => {
+                let reason =
+                    format!("not StationXML: the root element is `{}` (or of another namespace)", xml.root());
                 reader.problems.add(None, xml.offset(), reason);
                 break;
             }
@@ -104,7 +105,6 @@ impl Reader {
                 };
             }
             ["FDSNStationXML", "Network", "Station", "Channel"] => {
-                self.n_channels += 1;
                 let (starttime, endtime) = self.epoch(xml);
                 self.channel = StationRow {
                     network: self.station.network.clone(),
@@ -140,13 +140,7 @@ impl Reader {
             ["FDSNStationXML", "Network", "Station"] if self.n_channels == 0 => {
                 self.rows.push(std::mem::take(&mut self.station));
             }
-            ["FDSNStationXML", "Network", "Station", "Channel"] => {
-                let (mut row, station) = (std::mem::take(&mut self.channel), &self.station);
-                row.latitude = row.latitude.or(station.latitude);
-                row.longitude = row.longitude.or(station.longitude);
-                row.elevation_m = row.elevation_m.or(station.elevation_m);
-                self.rows.push(row);
-            }
+            ["FDSNStationXML", "Network", "Station", "Channel"] => self.finish_channel(xml),
             ["FDSNStationXML", "Network", "Station", name] => {
                 let value = self.number(name, xml);
                 set(&mut self.station, name, value);
@@ -157,6 +151,22 @@ impl Reader {
             }
             _ => {}
         }
+    }
+
+    /// What the channel does not say is as for its station.
+    fn finish_channel(&mut self, xml: &Xml<'_>) {
+        let (mut row, station) = (std::mem::take(&mut self.channel), &self.station);
+        if row.channel.is_empty() {
+            self.problems.add(self.place(), xml.offset(), "a channel without code is left out");
+            return;
+        }
+        row.latitude = row.latitude.or(station.latitude);
+        row.longitude = row.longitude.or(station.longitude);
+        row.elevation_m = row.elevation_m.or(station.elevation_m);
+        row.starttime = row.starttime.or(station.starttime);
+        row.endtime = row.endtime.or(station.endtime);
+        self.n_channels += 1;
+        self.rows.push(row);
     }
 
     /// A number, or a problem.
@@ -189,6 +199,8 @@ fn set(row: &mut StationRow, name: &str, value: Option<f64>) {
 
 /// Writes rows as StationXML 1.2, sorted by network, station, location, channel and start. Rows of one network and
 /// station are one Station element whose position is that of the first row and whose epoch covers all of them.
+/// The date of creation that the schema wants is always 1970-01-01: equal rows give equal bytes.
+/// It wants a depth of each channel too: 0 where none is known.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -217,7 +229,6 @@ fn write_station(out: &mut dyn Write, rows: &[&StationRow]) -> Result<()> {
     let end = if is_open { None } else { rows.iter().map(|r| r.endtime).max().flatten() };
     line(out, 2, &format!("<Station code=\"{}\"{}>", escaped(&first.station), dates(start, end)))?;
     position(out, 3, first, false)?;
-    element(out, 3, "Site", None)?;
     line(out, 3, &format!("<Site><Name>{}</Name></Site>", escaped(&first.station)))?;
     for row in rows.iter().filter(|r| !r.channel.is_empty()) {
         let (code, location) = (escaped(&row.channel), escaped(&row.location));
@@ -239,10 +250,11 @@ fn position(out: &mut dyn Write, indent: usize, row: &StationRow, with_depth: bo
     element(out, indent, "Latitude", text(row.latitude).as_deref())?;
     element(out, indent, "Longitude", text(row.longitude).as_deref())?;
     element(out, indent, "Elevation", text(row.elevation_m).as_deref())?;
-    element(out, indent, "Depth", text(row.depth_m).filter(|_| with_depth).as_deref())
+    element(out, indent, "Depth", text(row.depth_m.or(Some(0.0))).filter(|_| with_depth).as_deref())
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use std::fs;
@@ -279,16 +291,16 @@ mod tests {
         let body = "<s:Station code='A' startDate='2010-01-01T00:00:00+02:00' endDate='2599-12-31T23:59:59'>
             <s:Latitude>1</s:Latitude><s:Longitude>2</s:Longitude><s:Elevation>3</s:Elevation>
             <s:Channel code='Z' locationCode='--' startDate='tomorrow'><s:Latitude>95</s:Latitude>
-            <x:Depth>7</x:Depth></s:Channel></s:Station><s:Station code='B'/>";
+            <x:Depth>7</x:Depth></s:Channel><s:Channel/></s:Station><s:Station code='B'/>";
         let text = format!("{head}{body}</s:Network></s:FDSNStationXML>");
         let set = read(Path::new("x"), &mut text.as_bytes()).expect("read");
         let got: Vec<_> = set.stations.iter().map(|s| (s.station.as_str(), s.latitude, s.depth_m)).collect();
         assert_eq!(got, [("A", Some(1.0), None), ("B", None, None)]);
         let reasons: Vec<&str> = set.problems.iter().map(|p| p.reason.as_str()).collect();
-        assert_eq!(
-            reasons,
-            ["startDate: expected a date: 2024-02-29 or 2024-060", "`95` is not a valid Latitude"]
-        );
+        let date = "startDate: expected a date: 2024-02-29 or 2024-060";
+        assert_eq!(reasons, [date, "`95` is not a valid Latitude", "a channel without code is left out"]);
+        let start = set.stations[0].starttime.map(|t| t.to_string());
+        assert_eq!((start.as_deref(), set.stations[0].endtime), (Some("2009-12-31T22:00:00Z"), None));
     }
 
     #[test]

@@ -415,3 +415,56 @@ pub(super) fn element(out: &mut dyn Write, depth: usize, name: &str, text: Optio
 pub(super) fn line(out: &mut dyn Write, depth: usize, text: &str) -> Result<()> {
     writeln!(out, "{:depth$}{text}", "").map_err(|e| Error::io("write", Path::new("the XML output"), e))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_times_are_utc() {
+        let cases = [
+            ("2019-10-31T01:20:58.661000Z", Some("2019-10-31T01:20:58.661Z")),
+            ("1987-01-01T00:00:00+00:00", Some("1987-01-01T00:00:00Z")),
+            ("2021-09-24T13:51:46.5-07:30", Some("2021-09-24T21:21:46.500Z")),
+            ("2021-09-24T13:51:46.1234567896", Some("2021-09-24T13:51:46.123456790Z")),
+            ("2021-09-24T13:51:46.12345678949999Z", Some("2021-09-24T13:51:46.123456789Z")),
+            ("2021-09-24T13:51:60", Some("2021-09-24T13:52:00Z")),
+            ("2016-07-04", Some("2016-07-04T00:00:00Z")),
+            ("2016-186T12:00:00", Some("2016-07-04T12:00:00Z")),
+            ("2599-12-31T23:59:59", None),
+            ("2021-09-24T13:51:46+25:00", None),
+            ("2021-09-24T13:51:46+1", None),
+            ("2021-09-24T13:51:46.Z", None),
+            ("T", None),
+            ("\u{e9}T+", None),
+            ("", None),
+        ];
+        for (text, want) in cases {
+            let got = parse_time(text).ok().map(|t| t.to_string());
+            assert_eq!(got.as_deref(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_guard_counts_bytes_of_the_file() {
+        let body = "<a>\u{fc}</a>".repeat(5000);
+        let utf8 = format!("<?xml version='1.0'?><r>{body}</r>");
+        let latin = format!("<?xml version=\"1.0\" encoding=\"latin1\"?><r>{body}</r>");
+        let latin: Vec<u8> = latin.chars().map(|c| c as u8).collect();
+        static VOCABULARY: Vocabulary = Vocabulary { namespace: "x", elements: &["r", "a"], attributes: &[] };
+        for bytes in [utf8.into_bytes(), latin] {
+            let mut input = bytes.as_slice();
+            let mut xml = Xml::new(&mut input, &VOCABULARY);
+            let mut n_texts = 0;
+            while xml.next().expect("well-formed") != Node::End {
+                n_texts += usize::from(xml.text() == Some("\u{fc}"));
+            }
+            assert_eq!((n_texts, xml.offset()), (5000, bytes.len() as u64));
+        }
+    }
+
+    #[test]
+    fn text_survives_escaping() {
+        assert_eq!(escaped("a<b>&'\"\u{1}\u{fffe}"), "a&lt;b&gt;&amp;&apos;&quot;\u{fffd}\u{fffd}");
+    }
+}

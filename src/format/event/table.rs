@@ -130,6 +130,7 @@ fn batch(schema: &Schema, columns: Vec<ArrayRef>) -> Result<Batch> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use arrow_array::Array;

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use super::{LABEL_CHARACTERS, rounded_origin, station_labels, write_error};
 use crate::error::{Error, Result};
-use crate::format::event::phase_class;
+use crate::format::event::{phase_class, plain_phase};
 use crate::model::time::Time;
 
 /// One line of `dt.cc`.
@@ -20,6 +20,8 @@ pub struct DtccLink {
     pub origin1: Time,
     /// Exact origin time of event 2.
     pub origin2: Time,
+    /// Arrival of the phase of event 1; decides between Pg and Pn of one station.
+    pub arrival1: Time,
     /// Network, empty if unknown.
     pub network: String,
     /// Station.
@@ -47,13 +49,28 @@ pub struct DtccCount {
     pub pairs: usize,
     /// Lines of differential times.
     pub lines: usize,
+    /// Links that are not written: Pg, say, where Pn of the same station arrives earlier.
+    pub left_out: usize,
 }
 
-/// A line, ready to be sorted: pair, label, phase, dt, weight.
-type Row<'a> = ((i64, i64), &'a str, &'static str, f64, f64);
+/// A line, ready to be sorted.
+struct Row<'a> {
+    pair: (i64, i64),
+    label: &'a str,
+    class: &'static str,
+    dt_s: f64,
+    link: &'a DtccLink,
+}
+
+impl Row<'_> {
+    fn key(&self) -> ((i64, i64), &str, &'static str) {
+        (self.pair, self.label, self.class)
+    }
+}
 
 /// Writes `dt.cc`: pairs sorted by (id1, id2), lines by (station label, phase), then by dt and weight, so that the
-/// bytes do not depend on the order of `links`. Pairs without lines do not exist here and are not written.
+/// bytes do not depend on the order of `links`. Where one pair and station has several phases of a class (Pg and
+/// Pn), the lines of the earlier arrival are written. Pairs without lines do not exist here and are not written.
 ///
 /// # Errors
 /// Labels that do not fit ([`station_labels`]), a phase that is neither P nor S, a dt or weight that is no number,
@@ -64,24 +81,34 @@ pub fn write_dtcc(out: &mut dyn Write, links: &[DtccLink]) -> Result<DtccCount> 
     let mut rows: Vec<Row<'_>> = Vec::with_capacity(links.len());
     for link in links {
         let label = labels.get(&(link.network.as_str(), link.station.as_str())).map_or("", String::as_str);
-        let class = check(link)?;
-        rows.push(((link.event1, link.event2), label, class, link.written_dt_s(), link.weight));
+        let (pair, class) = ((link.event1, link.event2), check(link)?);
+        rows.push(Row { pair, label, class, dt_s: link.written_dt_s(), link });
     }
     rows.sort_by(|a, b| {
-        (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)).then(a.3.total_cmp(&b.3)).then(a.4.total_cmp(&b.4))
+        let weights = |a: &Row<'_>, b: &Row<'_>| a.link.weight.total_cmp(&b.link.weight);
+        a.key().cmp(&b.key()).then(a.dt_s.total_cmp(&b.dt_s)).then_with(|| weights(a, b))
     });
     let mut count = DtccCount::default();
-    for pair in rows.chunk_by(|a, b| a.0 == b.0) {
-        let Some(&((id1, id2), ..)) = pair.first() else { continue };
-        if id1 > id2 && rows.binary_search_by(|r| r.0.cmp(&(id2, id1))).is_ok() {
+    for pair in rows.chunk_by(|a, b| a.pair == b.pair) {
+        let Some(&Row { pair: (id1, id2), .. }) = pair.first() else { continue };
+        if id1 > id2 && rows.binary_search_by(|r| r.pair.cmp(&(id2, id1))).is_ok() {
             let message = format!("events {id2} and {id1} are paired in both orders");
             return Err(Error::refused(message, "give each pair once"));
         }
         writeln!(out, "# {id1} {id2} 0.0").map_err(write_error)?;
         count.pairs += 1;
-        for (_, label, class, dt_s, weight) in pair {
-            writeln!(out, "{label:<7} {dt_s:9.6} {weight:6.4} {class}").map_err(write_error)?;
-            count.lines += 1;
+        for lines in pair.chunk_by(|a, b| a.key() == b.key()) {
+            let earliest = lines.iter().map(|r| (r.link.arrival1, plain_phase(&r.link.phase))).min();
+            for row in lines {
+                if earliest.is_some_and(|(_, name)| name != plain_phase(&row.link.phase)) {
+                    count.left_out += 1;
+                    continue;
+                }
+                let Row { label, class, dt_s, .. } = row;
+                writeln!(out, "{label:<7} {dt_s:9.6} {:6.4} {class}", row.link.weight)
+                    .map_err(write_error)?;
+                count.lines += 1;
+            }
         }
     }
     Ok(count)
@@ -115,6 +142,7 @@ mod tests {
             event2: events.1,
             origin1: Time(0),
             origin2: Time(0),
+            arrival1: Time(0),
             network: code.0.to_owned(),
             station: code.1.to_owned(),
             phase: phase.to_owned(),
@@ -152,6 +180,20 @@ PBB918  -12.500000 0.9600 S
             assert_eq!(text(&links).as_deref(), Ok(want));
         }
         assert_eq!(text(&[]).as_deref(), Ok(""));
+    }
+
+    #[test]
+    fn the_earlier_branch_is_written() {
+        let at = |phase: &str, arrival: i64, dt_s: f64| DtccLink {
+            arrival1: Time(arrival),
+            ..link((1, 2), ("", "A"), phase, dt_s)
+        };
+        let links = [at("Pg", 9, 0.1), at("Pn", 8, 0.2), at("iPn1", 8, 0.3), at("S", 20, 0.4)];
+        let mut bytes = Vec::new();
+        let count = write_dtcc(&mut bytes, &links).expect("write");
+        assert_eq!(count, DtccCount { pairs: 1, lines: 3, left_out: 1 });
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(!text.contains("0.100000") && text.contains("0.300000"), "{text}");
     }
 
     #[test]

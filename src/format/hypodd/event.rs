@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::Path;
 
-use super::{Lines, clock_time, event_id, field, head_lines, next_text, position, whole_field, words};
+use super::{
+    Lines, clock_time, event_id, head_lines, next_text, optional_field, position, whole_field, words,
+};
 use crate::error::Result;
 use crate::format::event::{EventRow, EventSet, Problems};
 
@@ -23,6 +25,15 @@ pub fn sniff(head: &[u8]) -> bool {
 /// # Errors
 /// Only when `input` itself cannot be read.
 pub fn read(path: &Path, input: &mut dyn BufRead) -> Result<EventSet> {
+    read_list(path, input, read_line)
+}
+
+/// Reads one event a line as `read_line` understands it.
+pub(super) fn read_list(
+    path: &Path,
+    input: &mut dyn BufRead,
+    read_line: fn(&[&str]) -> Result<EventRow, String>,
+) -> Result<EventSet> {
     let (mut lines, mut problems) = (Lines::new(input), Problems::new(path));
     let (mut events, mut ids) = (Vec::new(), HashSet::new());
     while let Some((line, text)) = next_text(&mut lines, &mut problems, path)? {
@@ -58,8 +69,8 @@ fn read_line(words: &[&str]) -> Result<EventRow, String> {
         time: Some(clock_time(date, clock)?),
         latitude: Some(latitude),
         longitude: Some(longitude),
-        depth_km: Some(field(words, 4, "depth")?),
-        magnitude: Some(field(words, 5, "magnitude")?),
+        depth_km: optional_field(words, 4, "depth")?,
+        magnitude: optional_field(words, 5, "magnitude")?,
         magnitude_type: None,
     })
 }

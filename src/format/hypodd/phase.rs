@@ -6,8 +6,8 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 
 use super::{
-    LABEL_CHARACTERS, Line, Lines, clock_time, event_id, field, head_lines, next_text, position,
-    rounded_origin, shown, station_labels, whole_field, words, write_error,
+    LABEL_CHARACTERS, Line, Lines, clock_time, event_id, field, head_lines, next_text, optional_field,
+    position, rounded_origin, shown, station_labels, whole_field, words, write_error,
 };
 use crate::error::Result;
 use crate::format::event::{EventRow, EventSet, PickRow, Problems};
@@ -83,8 +83,8 @@ fn read_header(words: &[&str]) -> Result<EventRow, String> {
         time: Some(clock_time(date, clock)?),
         latitude: Some(latitude),
         longitude: Some(longitude),
-        depth_km: Some(field(words, 8, "depth")?),
-        magnitude: Some(field(words, 9, "magnitude")?),
+        depth_km: optional_field(words, 8, "depth")?,
+        magnitude: optional_field(words, 9, "magnitude")?,
         magnitude_type: None,
     })
 }
@@ -243,6 +243,7 @@ fn header(event: &EventRow, origin: Time, (latitude, longitude): (f64, f64)) -> 
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -291,6 +292,7 @@ mod tests {
                 0,
                 &["a second event with the id 7 is left out; 1 phase lines after it are left out"],
             ),
+            ("# 2019 7 4 23 2 1 35.7 -117.5 10 NaN 0 0 0 8\nA 1 1 P", 2, 1, &[]),
             ("#2019 7 4 23 2 60 35.7 -117.5 10 1 0 0 0 8\nA 1 1 P", 2, 1, &[]),
         ];
         for (text, events, picks, problems) in cases {

@@ -98,6 +98,7 @@ fn hostile_files_are_refused_with_a_reason() {
         ),
         (document("<event publicID='a'/><event></origin></event>"), 1, "expected `</event>`"),
         ("<VOTABLE/>".to_owned(), 0, "the root element is `VOTABLE`"),
+        ("<quakeml xmlns='urn:x'><event/></quakeml>".to_owned(), 0, "of another namespace"),
         (String::new(), 0, "no element"),
         ("#EventID|Time|Latitude\n1|2|3\n".to_owned(), 0, "text outside the root element"),
         (format!("{}\0\0\0", document("<event/>")), 1, "text outside the root element"),
