@@ -7,3 +7,6 @@ mod mistake;
 pub mod parse;
 pub mod print;
 pub mod syntax;
+
+#[cfg(test)]
+mod ebnf_tests;
