@@ -1,7 +1,7 @@
 //! Events, picks and stations as rows, made from batches in this one place; pairs and links as batches.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -159,10 +159,7 @@ impl Catalogue {
         }
         let mut duplicate_picks = 0;
         for list in &mut of_event {
-            let before = list.len();
-            list.sort_by(|a, b| a.place(b).then_with(|| a.preference(b)));
-            list.dedup_by(|b, a| a.place(b) == Ordering::Equal);
-            duplicate_picks += before - list.len();
+            duplicate_picks += without_duplicates(list);
         }
         Ok(Catalogue { events, picks: of_event, duplicate_picks, stray_picks, sides: Vec::new() })
     }
@@ -221,6 +218,18 @@ impl Catalogue {
         Ok(both)
     }
 
+    /// The same catalogue with a network, by station code, for every pick that names none.
+    #[must_use]
+    pub fn with_networks(mut self, networks: &BTreeMap<Arc<str>, Option<Arc<str>>>) -> Catalogue {
+        for list in &mut self.picks {
+            for pick in list.iter_mut().filter(|p| p.network.is_none()) {
+                pick.network = networks.get(&pick.station).cloned().flatten();
+            }
+            self.duplicate_picks += without_duplicates(list);
+        }
+        self
+    }
+
     /// Are two sets compared?
     pub fn is_two_sets(&self) -> bool {
         !self.sides.is_empty()
@@ -233,6 +242,14 @@ impl Catalogue {
             _ => true,
         }
     }
+}
+
+/// Sorts the picks of an event and keeps one of each phase; how many were dropped.
+fn without_duplicates(list: &mut Vec<Pick>) -> usize {
+    let before = list.len();
+    list.sort_by(|a, b| a.place(b).then_with(|| a.preference(b)));
+    list.dedup_by(|b, a| a.place(b) == Ordering::Equal);
+    before - list.len()
 }
 
 fn events_of(batch: &Batch, rows: &mut Vec<Event>) -> Result<()> {
