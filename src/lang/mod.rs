@@ -10,3 +10,4 @@ pub mod syntax;
 
 #[cfg(test)]
 mod ebnf_tests;
+#[cfg(test)]
