@@ -172,22 +172,18 @@ fn id(bytes: &[u8]) -> [u8; 12] {
     id
 }
 
-/// The stream of an id: each part ends at its first NUL and is trimmed on the right; bytes outside ASCII are
-/// taken as Latin-1, so that none is lost.
+/// The stream of an id. A part ends at its first NUL; blanks, control characters and bytes outside ASCII are left
+/// out, as ObsPy does. Band, source and subsource are the places of the channel code.
 pub(crate) fn stream(id: &[u8; 12]) -> Stream {
-    let part = |from: usize, to: usize| {
-        let raw = id.get(from..to).unwrap_or_default();
-        let text: String = raw.iter().take_while(|&&b| b != 0).map(|&b| char::from(b)).collect();
-        text.trim_end().to_owned()
+    let part = |from: usize, to: usize| -> String {
+        let raw = id.get(from..to).unwrap_or_default().iter().take_while(|&&b| b != 0);
+        raw.filter(|b| b.is_ascii_graphic()).map(|&b| char::from(b)).collect()
     };
     let code =
         ChannelCode { network: part(0, 2), station: part(2, 7), location: part(7, 9), channel: part(9, 12) };
-    let mut source_id = format!("FDSN:{}_{}_{}", code.network, code.station, code.location);
-    let mut letters = code.channel.chars();
-    for _ in 0..3 {
-        source_id.push('_');
-        source_id.extend(letters.next());
-    }
+    let (band, kind, component) = (part(9, 10), part(10, 11), part(11, 12));
+    let name = format!("{}_{}_{}", code.network, code.station, code.location);
+    let source_id = format!("FDSN:{name}_{band}_{kind}_{component}");
     Stream { code, source_id }
 }
 

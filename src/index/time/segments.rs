@@ -66,8 +66,8 @@ struct Parked {
 
 /// Joins the records of a scan to segments, sorted by stream, start and place in the file.
 ///
-/// Records without samples (event detections, log headers) never join others and never cut them: libmseed lets
-/// one stand for a sample and so opens a gap of one sample where data continues.
+/// A record without samples where the next sample of a segment is due belongs to that segment and takes no time.
+/// (libmseed lets it stand for one sample and so cuts the data behind it off.)
 pub fn assemble(scan: &Scan) -> Vec<Segment> {
     let mut growing: Vec<Growing> = Vec::new();
     let mut parked = Parked::default();
@@ -77,10 +77,6 @@ pub fn assemble(scan: &Scan) -> Vec<Segment> {
         let index = index as u32;
         let slot = current.get_mut(record.stream as usize);
         let active = slot.as_ref().and_then(|s| **s);
-        if record.npts == 0 && record.sampling_rate > 0.0 {
-            growing.push(Growing::new(record, index));
-            continue;
-        }
         if let Some(segment) = active.and_then(|at| growing.get_mut(at)).filter(|s| s.is_followed_by(record)) {
             segment.append(record, index);
             continue;
@@ -151,13 +147,17 @@ impl Growing {
     }
 
     fn append(&mut self, record: &Record, index: u32) {
-        (self.last, self.leap_ns) = last_sample(record);
+        if record.npts > 0 || record.sampling_rate == 0.0 {
+            (self.last, self.leap_ns) = last_sample(record);
+        }
         self.npts += u64::from(record.npts);
         self.back.push(index);
     }
 
     fn prepend(&mut self, record: &Record, index: u32) {
-        self.start = record.start;
+        if record.npts > 0 || record.sampling_rate == 0.0 {
+            self.start = record.start;
+        }
         self.npts += u64::from(record.npts);
         self.front.push(index);
     }
