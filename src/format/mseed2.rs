@@ -74,16 +74,19 @@ struct Blockettes {
 }
 
 /// Parses the record at the front of `bytes`, which start with [`is_header`]. `known_length` is the distance to
-/// the next header where one was looked for.
-pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>) -> Parsed<[u8; 12]> {
+/// the next header where one was looked for; `at_end` says that the file ends with `bytes`.
+pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>, at_end: bool) -> Parsed<[u8; 12]> {
     let Some(little) = header_little_endian(bytes) else {
         return Parsed::Bad(20, "the date is not between 1900 and 2100 in either byte order".to_owned());
     };
-    let chain = match walk_blockettes(bytes, little, known_length) {
+    let chain = match walk_blockettes(bytes, little, (known_length, at_end)) {
         Ok(chain) => chain,
         Err(parsed) => return parsed,
     };
     let Some(length) = chain.length.or(known_length) else { return Parsed::NoLength };
+    if length < 1 << RECORD_LENGTH_EXPONENTS.start() {
+        return Parsed::Bad(0, format!("the record ends after {length} bytes"));
+    }
     if (chain.end as u64) > length {
         return Parsed::Bad(46, format!("a blockette ends at {}, the record at {length}", chain.end));
     }
@@ -96,9 +99,14 @@ pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>) -> Parsed<[u8; 12]>
     }
 }
 
-/// Follows the chain with three guards: an offset lies behind the fixed header, behind the blockette before, and
-/// inside the record. The number of blockettes in the header is not trusted.
-fn walk_blockettes(bytes: &[u8], little: bool, known_length: Option<u64>) -> Result<Blockettes, Parsed<[u8; 12]>> {
+/// Follows the chain with three guards: an offset lies behind the fixed header and behind the blockette before, else
+/// the record is refused; the chain ends where it leaves the record (or the file). The number of blockettes in the
+/// header is not trusted.
+fn walk_blockettes(
+    bytes: &[u8],
+    little: bool,
+    (known_length, at_end): (Option<u64>, bool),
+) -> Result<Blockettes, Parsed<[u8; 12]>> {
     let mut chain = Blockettes { end: HEADER_BYTES, ..Blockettes::default() };
     let mut at = usize::from(u16_at(bytes, 46, little).unwrap_or(0));
     while at != 0 {
@@ -106,24 +114,18 @@ fn walk_blockettes(bytes: &[u8], little: bool, known_length: Option<u64>) -> Res
             return Err(Parsed::Bad(46, format!("a blockette at {at} lies inside what comes before it")));
         }
         let limit = chain.length.or(known_length).unwrap_or(RECORD_BYTES as u64);
-        let Some(size) = u16_at(bytes, at, little).map(blockette_bytes) else {
-            return Err(outside(at + 4, limit));
-        };
-        if at + size > bytes.len() || (at + size) as u64 > limit {
-            return Err(outside(at + size, limit));
+        let end = at + u16_at(bytes, at, little).map_or(4, blockette_bytes);
+        if end as u64 > limit || (end > bytes.len() && at_end) {
+            break;
+        }
+        if end > bytes.len() {
+            return Err(Parsed::NeedBytes(end));
         }
         read_blockette(bytes, at, little, &mut chain)?;
-        chain.end = at + size;
+        chain.end = end;
         at = usize::from(u16_at(bytes, at + 2, little).unwrap_or(0));
     }
     Ok(chain)
-}
-
-fn outside(end: usize, limit: u64) -> Parsed<[u8; 12]> {
-    if end as u64 > limit {
-        return Parsed::Bad(46, format!("a blockette ends at {end}, outside the record of {limit} bytes"));
-    }
-    Parsed::NeedBytes(end)
 }
 
 /// Bytes that are read of a blockette of this type.

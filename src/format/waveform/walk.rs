@@ -177,7 +177,7 @@ impl<'a> Walk<'a> {
             let parsed = if view.starts_with(mseed3::MAGIC) {
                 rename(mseed3::parse(view), Id::V3)
             } else {
-                rename(mseed2::parse(view, length), Id::V2)
+                rename(mseed2::parse(view, length, offset + view.len() as u64 >= self.size), Id::V2)
             };
             let available = view.len();
             match parsed {

@@ -107,8 +107,9 @@ fn last_sample(record: &Record) -> (Time, i64) {
     (Time(last.0.saturating_sub(leaps_ns)), leaps_ns)
 }
 
+/// Never for a rate of 0: records that are no time series stay alone.
 fn rates_agree(a: f64, b: f64) -> bool {
-    a == b || (1.0 - a / b).abs() < RATE_TOLERANCE
+    (1.0 - a / b).abs() < RATE_TOLERANCE
 }
 
 impl Growing {
@@ -147,7 +148,7 @@ impl Growing {
     }
 
     fn append(&mut self, record: &Record, index: u32) {
-        if record.npts > 0 || record.sampling_rate == 0.0 {
+        if record.npts > 0 {
             (self.last, self.leap_ns) = last_sample(record);
         }
         self.npts += u64::from(record.npts);
@@ -155,7 +156,7 @@ impl Growing {
     }
 
     fn prepend(&mut self, record: &Record, index: u32) {
-        if record.npts > 0 || record.sampling_rate == 0.0 {
+        if record.npts > 0 {
             self.start = record.start;
         }
         self.npts += u64::from(record.npts);
