@@ -58,9 +58,9 @@ pub(crate) fn is_control(bytes: &[u8]) -> bool {
 
 /// A blank record (SEED 2.4, chapter 8 "noise records"): a sequence number or blanks, then blanks only.
 pub(crate) fn is_blank(bytes: &[u8]) -> bool {
-    bytes.get(..HEADER_BYTES).is_some_and(|h| {
-        is_sequence(h) && h.first() != Some(&0) && h.iter().skip(6).all(|&c| c == b' ')
-    })
+    bytes
+        .get(..HEADER_BYTES)
+        .is_some_and(|h| is_sequence(h) && h.first() != Some(&0) && h.iter().skip(6).all(|&c| c == b' '))
 }
 
 /// What the blockettes say.
@@ -74,12 +74,12 @@ struct Blockettes {
 }
 
 /// Parses the record at the front of `bytes`, which start with [`is_header`]. `known_length` is the distance to
-/// the next header where one was looked for; `at_end` says that the file ends with `bytes`.
-pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>, at_end: bool) -> Parsed<[u8; 12]> {
+/// the next header where one was looked for.
+pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>) -> Parsed<[u8; 12]> {
     let Some(little) = header_little_endian(bytes) else {
         return Parsed::Bad(20, "the date is not between 1900 and 2100 in either byte order".to_owned());
     };
-    let chain = match walk_blockettes(bytes, little, (known_length, at_end)) {
+    let chain = match walk_blockettes(bytes, little, known_length) {
         Ok(chain) => chain,
         Err(parsed) => return parsed,
     };
@@ -99,13 +99,12 @@ pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>, at_end: bool) -> Pa
     }
 }
 
-/// Follows the chain with three guards: an offset lies behind the fixed header and behind the blockette before, else
-/// the record is refused; the chain ends where it leaves the record (or the file). The number of blockettes in the
-/// header is not trusted.
+/// Follows the chain with three guards: an offset lies behind the fixed header, behind the blockette before, and
+/// inside the record. The number of blockettes in the header is not trusted.
 fn walk_blockettes(
     bytes: &[u8],
     little: bool,
-    (known_length, at_end): (Option<u64>, bool),
+    known_length: Option<u64>,
 ) -> Result<Blockettes, Parsed<[u8; 12]>> {
     let mut chain = Blockettes { end: HEADER_BYTES, ..Blockettes::default() };
     let mut at = usize::from(u16_at(bytes, 46, little).unwrap_or(0));
@@ -115,8 +114,9 @@ fn walk_blockettes(
         }
         let limit = chain.length.or(known_length).unwrap_or(RECORD_BYTES as u64);
         let end = at + u16_at(bytes, at, little).map_or(4, blockette_bytes);
-        if end as u64 > limit || (end > bytes.len() && at_end) {
-            break;
+        if end as u64 > limit {
+            let reason = format!("a blockette ends at {end}, outside the record of {limit} bytes");
+            return Err(Parsed::Bad(46, reason));
         }
         if end > bytes.len() {
             return Err(Parsed::NeedBytes(end));

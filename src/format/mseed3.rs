@@ -38,7 +38,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed<Range<usize>> {
     let data_offset = id.end + usize::from(extra);
     let length = data_offset as u64 + u64::from(data);
     if length > RECORD_BYTES as u64 {
-        return Parsed::Bad(36, format!("a record of {length} bytes; the longest that is read has {RECORD_BYTES}"));
+        return Parsed::Bad(
+            36,
+            format!("a record of {length} bytes; the longest that is read has {RECORD_BYTES}"),
+        );
     }
     let length = length as usize;
     let Some(whole) = bytes.get(..length) else { return Parsed::NeedBytes(length) };

@@ -221,7 +221,8 @@ impl Header {
         scan.add(record);
         if !has_time {
             scan.state = State::NoTime;
-            scan.reason = Some("the reference time or b is undefined; times count from 1970-01-01".to_owned());
+            scan.reason =
+                Some("the reference time or b is undefined; times count from 1970-01-01".to_owned());
         }
         scan
     }

@@ -211,6 +211,7 @@ fn pack(version: Version, differences: &[i32]) -> Option<(u32, u32, usize)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

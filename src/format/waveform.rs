@@ -151,7 +151,7 @@ impl Record {
 
 /// Time of the sample `index` counted from `start`, rounded to the nearest ns; a rate of 0 stands still.
 pub fn sample_time(start: Time, index: u64, sampling_rate: f64) -> Time {
-    if !(sampling_rate > 0.0) || index == 0 {
+    if sampling_rate <= 0.0 || sampling_rate.is_nan() || index == 0 {
         return start;
     }
     let span_ns = (index as f64 / sampling_rate * 1e9 + 0.5).floor();

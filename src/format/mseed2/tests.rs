@@ -1,3 +1,5 @@
+#![allow(clippy::indexing_slicing)]
+
 use super::*;
 use crate::format::waveform::tests_support::{file, scan_bytes};
 use crate::format::waveform::{Scan, State, read};
@@ -16,7 +18,8 @@ fn start() -> Time {
 fn records(length: usize, samples: &[i32]) -> Vec<u8> {
     let code = ChannelCode::new("XX", "STA", "00", "BHZ");
     let mut out = Vec::new();
-    write_records(&mut out, &Signal { code: &code, start: start(), sampling_rate: 100.0, samples }, length).unwrap();
+    write_records(&mut out, &Signal { code: &code, start: start(), sampling_rate: 100.0, samples }, length)
+        .unwrap();
     out
 }
 
@@ -98,7 +101,11 @@ fn header_and_data_have_byte_orders_of_their_own() {
             swap_header(&mut bytes);
         }
         let scan = scan_bytes(&bytes);
-        assert_eq!((scan.records[0].start, scan.records[0].npts), (start(), 4), "{header_swapped} {data_little}");
+        assert_eq!(
+            (scan.records[0].start, scan.records[0].npts),
+            (start(), 4),
+            "{header_swapped} {data_little}"
+        );
         let piece = read(file(&bytes).path(), &scan.records).unwrap().remove(0);
         assert_eq!(piece.samples, samples.map(f64::from));
     }
@@ -190,7 +197,9 @@ fn records_before_a_cut_are_exact_and_the_rest_is_reported() {
     let bytes = records(LENGTH, &wave(3000));
     let whole = scan_bytes(&bytes).records;
     for boundary in (1..=whole.len()).map(|n| n * LENGTH) {
-        for cut in [boundary - LENGTH + 1, boundary - 500, boundary - 460, boundary - 64, boundary - 1, boundary] {
+        for cut in
+            [boundary - LENGTH + 1, boundary - 500, boundary - 460, boundary - 64, boundary - 1, boundary]
+        {
             let scan = scan_bytes(&bytes[..cut]);
             let complete = cut / LENGTH;
             assert_eq!(scan.records, whole[..complete], "{cut}");
@@ -206,7 +215,8 @@ fn records_before_a_cut_are_exact_and_the_rest_is_reported() {
 #[test]
 fn noise_blanks_and_control_records_between() {
     let (a, b) = (records(LENGTH, &wave(400)), records(4096, &wave(3000)));
-    let control = |kind: &str| format!("{:<512}", format!("000001{kind} 0100042 some text of a header")).into_bytes();
+    let control =
+        |kind: &str| format!("{:<512}", format!("000001{kind} 0100042 some text of a header")).into_bytes();
     let blank = format!("{:<512}", "000007").into_bytes();
     let good = scan_bytes(&a).records.len() + scan_bytes(&b).records.len();
     let n = |parts: &[&[u8]]| scan_bytes(&parts.concat());

@@ -1,3 +1,5 @@
+#![allow(clippy::indexing_slicing)]
+
 use super::*;
 use crate::format::mseed2::{self, Signal};
 use crate::format::waveform::tests_support::{file, scan_bytes};

@@ -1,3 +1,5 @@
+#![allow(clippy::indexing_slicing)]
+
 use super::*;
 use crate::format::waveform::tests_support::{file, scan_bytes};
 use crate::format::waveform::{read, read_samples};
@@ -108,7 +110,12 @@ fn alpha(samples: &[f64], line_end: &str) -> String {
         };
         lines.push((0..5).map(|c| format!("{:10}", cell(c))).collect::<String>());
     }
-    let texts = ["HRV     -12345          ", "00      -12345  -12345  ", "-12345  -12345  BHE     ", "IU      -12345  -12345  "];
+    let texts = [
+        "HRV     -12345          ",
+        "00      -12345  -12345  ",
+        "-12345  -12345  BHE     ",
+        "IU      -12345  -12345  ",
+    ];
     let blank = "-12345  -12345  -12345  ";
     lines.extend([texts[0], texts[1], blank, blank, blank, blank, texts[2], texts[3]].map(str::to_owned));
     lines.extend(samples.chunks(5).map(|c| c.iter().map(|s| format!("{s:15.7}")).collect::<String>()));

@@ -101,6 +101,7 @@ fn sro(word: u16) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

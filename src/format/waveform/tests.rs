@@ -1,3 +1,5 @@
+#![allow(clippy::indexing_slicing)]
+
 use proptest::prelude::*;
 
 use super::tests_support::{file, scan_bytes};
@@ -13,7 +15,12 @@ fn samples() -> Vec<i32> {
 fn good_files() -> Vec<Vec<u8>> {
     let code = ChannelCode::new("XX", "STA", "00", "BHZ");
     let samples = samples();
-    let signal = Signal { code: &code, start: Time(1_700_000_000_123_456_000), sampling_rate: 100.0, samples: &samples };
+    let signal = Signal {
+        code: &code,
+        start: Time(1_700_000_000_123_456_000),
+        sampling_rate: 100.0,
+        samples: &samples,
+    };
     let (mut v2, mut v3, mut sac) = (Vec::new(), Vec::new(), Vec::new());
     mseed2::write_records(&mut v2, &signal, 512).unwrap();
     mseed3::write_records(&mut v3, &signal, 600).unwrap();

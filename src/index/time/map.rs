@@ -123,8 +123,10 @@ impl Expected {
             zigzag(u64::from(r.stream).wrapping_sub(u64::from(before.stream))),
             u64::from(r.encoding.0 ^ before.encoding.0),
             u64::from(r.data_little_endian ^ before.data_little_endian),
-            u64::from(u16::from_be_bytes([r.quality, r.publication_version])
-                ^ u16::from_be_bytes([before.quality, before.publication_version])),
+            u64::from(
+                u16::from_be_bytes([r.quality, r.publication_version])
+                    ^ u16::from_be_bytes([before.quality, before.publication_version]),
+            ),
             u64::from(r.flags ^ before.flags),
         ]
     }
@@ -133,7 +135,8 @@ impl Expected {
     fn record(&self, d: [u64; COLUMNS]) -> Option<Record> {
         let before = &self.record;
         let u32_from = |old: u32, d: u64| u32::try_from(u64::from(old).wrapping_add(unzigzag(d))).ok();
-        let qualities = u16::from_be_bytes([before.quality, before.publication_version]) ^ u16::try_from(d[9]).ok()?;
+        let qualities =
+            u16::from_be_bytes([before.quality, before.publication_version]) ^ u16::try_from(d[9]).ok()?;
         let [quality, publication_version] = qualities.to_be_bytes();
         Some(Record {
             offset: self.offset.wrapping_add(unzigzag(d[0])),
@@ -165,10 +168,8 @@ fn unzigzag(value: u64) -> u64 {
 fn columns(block: &[Record]) -> Vec<u8> {
     let first_start = block.iter().map(|r| r.start).min().unwrap_or_default();
     let mut expected = Expected::first(first_start, block.first().map_or(0, |r| r.offset));
-    let rows: Vec<[u64; COLUMNS]> = block
-        .iter()
-        .map(|r| std::mem::replace(&mut expected, Expected::after(r)).differences(r))
-        .collect();
+    let rows: Vec<[u64; COLUMNS]> =
+        block.iter().map(|r| std::mem::replace(&mut expected, Expected::after(r)).differences(r)).collect();
     let mut bytes = Vec::with_capacity(rows.len() * COLUMNS + 16);
     for column in 0..COLUMNS {
         rows.iter().for_each(|row| put_varint(&mut bytes, row[column]));

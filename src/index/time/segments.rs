@@ -77,7 +77,10 @@ pub fn assemble(scan: &Scan) -> Vec<Segment> {
         let index = index as u32;
         let slot = current.get_mut(record.stream as usize);
         let active = slot.as_ref().and_then(|s| **s);
-        if let Some(segment) = active.and_then(|at| growing.get_mut(at)).filter(|s| s.is_followed_by(record)) {
+        let bridges = parked.after(record, &growing).is_some();
+        let extended =
+            active.and_then(|at| growing.get_mut(at)).filter(|s| !bridges && s.is_followed_by(record));
+        if let Some(segment) = extended {
             segment.append(record, index);
             continue;
         }
@@ -218,6 +221,16 @@ impl Parked {
         self.by_start.remove(&(segment.stream, segment.start, at));
     }
 
+    /// The segment that begins where the record ends.
+    fn after(&self, record: &Record, growing: &[Growing]) -> Option<usize> {
+        if self.by_start.is_empty() {
+            return None;
+        }
+        let interval = interval_ns(record.sampling_rate);
+        let due = last_sample(record).0.0.saturating_add(interval);
+        find(&self.by_start, record.stream, due, interval / 2, |at| growing[at].follows(record))
+    }
+
     /// Extends the segment that the record fits, joins two that it bridges, or starts one; which one it is now.
     /// That segment is out of the maps afterwards.
     fn place(&mut self, record: &Record, index: u32, growing: &mut Vec<Growing>) -> usize {
@@ -227,10 +240,7 @@ impl Parked {
         let before = find(&self.by_next, record.stream, last_due, tolerance, |at| {
             growing.get(at).is_some_and(|s| s.is_followed_by(record))
         });
-        let start_due = last_sample(record).0.0.saturating_add(interval);
-        let after = find(&self.by_start, record.stream, start_due, tolerance, |at| {
-            growing.get(at).is_some_and(|s| s.follows(record))
-        });
+        let after = self.after(record, growing);
         for at in before.iter().chain(&after) {
             self.remove(*at, &growing[*at]);
         }
