@@ -226,7 +226,7 @@ mod generated {
                 publication_version: f.4 ^ 3,
                 flags: f.3,
             }).collect();
-            let map = encode_records(&records);
+            let map = encode_records(&records).unwrap();
             let all = (Time(i64::MIN), Time(i64::MAX));
             prop_assert_eq!(decode_records(&map, all).unwrap(), records.clone());
             let span = (Time(from - 2_000_000_000), Time(from - 2_000_000_000 + width));
@@ -243,7 +243,7 @@ mod generated {
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
             cut in any::<prop::sample::Index>(),
         ) {
-            let good = encode_records(&numbered(run(Time(0), 400, 100.0, 1100)));
+            let good = encode_records(&numbered(run(Time(0), 400, 100.0, 1100))).unwrap();
             let mut bad = good.clone();
             for (at, value) in changes {
                 let at = at.index(bad.len());
@@ -370,7 +370,7 @@ fn record_maps_are_small() {
     let mut bytes = 0;
     for segment in assemble(&scan) {
         let records: Vec<Record> = segment.records.iter().map(|&i| scan.records[i as usize]).collect();
-        bytes += encode_records(&records).len();
+        bytes += encode_records(&records).unwrap().len();
     }
     let per_record = bytes as f64 / scan.records.len() as f64;
     eprintln!("{per_record:.2} bytes a record");
