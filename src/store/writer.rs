@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, Result};
 
 use super::dir::{Access, Dir, Lock, at, is_same_file, open_if_there, unlink_if_there};
-use super::manifest::Manifest;
+use super::manifest::{MANIFEST, Manifest};
 use super::segment::{SegmentBuilder, segment_file, segment_number};
 use super::snapshot::{Catalogue, SegmentRef};
 use super::{
@@ -181,6 +181,43 @@ fn take_lock(dir: &dyn Dir, statement: &str) -> Result<File> {
     dir.set_len(&file, 0).map_err(at(dir, "write", LOCK))?;
     dir.write_at(&file, text.as_bytes(), 0).map_err(at(dir, "write", LOCK))?;
     Ok(file)
+}
+
+/// A creation that was cut off can leave a manifest that does not open. Without snapshot and segments it held nothing.
+pub(super) fn clear_half_made(dir: &Arc<dyn Dir>) -> Result<()> {
+    let _lock = take_lock(&**dir, "create")?;
+    if !dir.list(SEGMENTS).map_err(at(&**dir, "list", SEGMENTS))?.is_empty() {
+        return Ok(());
+    }
+    match Manifest::open(dir).and_then(|m| m.newest()) {
+        Err(Error::Damaged { .. }) => unlink_if_there(&**dir, MANIFEST),
+        other => other.map(|_| ()),
+    }
+}
+
+/// Opens and reads the manifest, if nobody writes; changes nothing but what redb repairs after a kill. False when
+/// another process writes.
+pub(super) fn check_manifest(dir: &Arc<dyn Dir>, snapshot: Option<&Catalogue>) -> Result<bool> {
+    let _lock = match take_lock(&**dir, "check") {
+        Err(Error::Locked { .. }) => return Ok(false),
+        other => other?,
+    };
+    let Some(_) = open_if_there(&**dir, MANIFEST, Access::Read)? else {
+        let reason = "it is missing".to_owned();
+        return Err(Error::Damaged { path: dir.path().join(MANIFEST), block: None, reason });
+    };
+    let newest = Manifest::open(dir)?.newest()?;
+    let committed = newest.as_ref().map_or(0, |n| n.1.generation);
+    match snapshot {
+        Some(s)
+            if s.generation > committed
+                || newest.is_some_and(|n| n.1.generation == s.generation && n.1 != *s) =>
+        {
+            let reason = format!("it does not agree with the snapshot of generation {} [I6]", s.generation);
+            Err(Error::Damaged { path: dir.path().join(MANIFEST), block: None, reason })
+        }
+        _ => Ok(true),
+    }
 }
 
 /// Step 3 and 4 of *Opening for writing*: makes `snapshot` what redb says.
