@@ -4,6 +4,7 @@
 mod check;
 mod content;
 mod dir;
+mod lock;
 mod manifest;
 mod map;
 mod read;

@@ -355,6 +355,9 @@ fn snapshot_and_manifest_are_brought_together() {
     copy(&path, &newer);
     std::fs::copy(old.join(manifest::MANIFEST), newer.join(manifest::MANIFEST)).unwrap();
     let error = Store::open(&newer).unwrap().writer("IMPORT").unwrap_err().to_string();
+    assert!(error.contains("or a file of another copy"), "{error}");
+    std::fs::copy(old.join(LOCK), newer.join(LOCK)).unwrap();
+    let error = Store::open(&newer).unwrap().writer("IMPORT").unwrap_err().to_string();
     assert!(error.contains("is of generation 3, the manifest beside it of 2"), "{error}");
     std::fs::remove_file(newer.join(manifest::MANIFEST)).unwrap();
     assert!(Store::open(&newer).unwrap().writer("IMPORT").is_err());
@@ -378,11 +381,11 @@ fn a_lease_holds_in_a_copied_database() {
 fn jobs_are_kept_and_removed() {
     let (_folder, path) = temporary();
     let store = database(&path, &[10]);
-    let writer = store.writer("CORRELATE").unwrap();
+    let mut writer = store.writer("CORRELATE").unwrap();
     assert_eq!(writer.job("c1").unwrap(), None);
     writer.set_job("c1", Some(b"checkpoint")).unwrap();
     drop(writer);
-    let writer = store.writer("CORRELATE").unwrap();
+    let mut writer = store.writer("CORRELATE").unwrap();
     assert_eq!(writer.job("c1").unwrap().as_deref(), Some(&b"checkpoint"[..]));
     assert_eq!(writer.jobs().unwrap(), ["c1"]);
     writer.set_job("c1", None).unwrap();
@@ -496,6 +499,8 @@ fn single_flips_of_the_manifest_are_found_or_harmless() {
     let want = store.snapshot().unwrap().catalogue().clone();
     let file = path.join(manifest::MANIFEST);
     let whole = std::fs::read(&file).unwrap();
+    let mark = std::fs::read(path.join(LOCK)).unwrap();
+    assert!(mark.starts_with(b"closed "));
     let used: Vec<usize> = (0..whole.len()).filter(|i| whole[*i] != 0).collect();
     let mut random = Random(11);
     let (mut refused, mut harmless) = (0, 0);
@@ -505,14 +510,21 @@ fn single_flips_of_the_manifest_are_found_or_harmless() {
         let byte = if round % 2 == 0 { used[random.below(used.len())] } else { random.below(whole.len()) };
         bad[byte] ^= 1 << random.below(8);
         std::fs::write(&file, &bad).unwrap();
+        let is_closed = round % 4 < 2;
+        if !is_closed {
+            // As after a kill: without the mark [I25] the checks are redb's and those of each value.
+            std::fs::write(path.join(LOCK), "pid 1\n").unwrap();
+        }
         match store.writer("IMPORT") {
             Ok(writer) => {
                 assert_eq!(writer.catalogue(), &want, "byte {byte}");
+                assert!(!is_closed, "byte {byte}: every byte is under the mark");
                 harmless += 1;
             }
             Err(Error::Damaged { .. } | Error::Refused { .. } | Error::Version { .. }) => refused += 1,
             Err(other) => panic!("byte {byte}: {other}"),
         }
+        std::fs::write(path.join(LOCK), &mark).unwrap();
         assert_eq!(store.snapshot().unwrap().catalogue(), &want, "readers do not depend on the manifest");
     }
     assert!(refused > 0 && harmless > 0, "{refused} refused, {harmless} harmless");
