@@ -15,6 +15,8 @@ mod writer;
 mod zones;
 
 #[cfg(test)]
+mod power_loss;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
