@@ -316,8 +316,12 @@ impl Seen {
         cells.iter().any(|&c| self.of(c) > 0)
     }
 
-    /// The type of the column, and why it is not what one would expect.
-    fn verdict(&self) -> (Type, Option<&'static str>) {
+    /// The type of the column, and why it is not what one would expect. What an ECSV header states decides where
+    /// the cells leave it open.
+    fn verdict(&self, stated: Option<&str>) -> (Type, Option<&'static str>) {
+        if stated == Some("string") {
+            return (Type::Text, None);
+        }
         let is_integer = self.any(&[Cell::Int, Cell::BigInt, Cell::Code]);
         let is_float = self.any(&[Cell::Float, Cell::Infinite]);
         let is_bool = self.any(&[Cell::Bool]);
@@ -330,8 +334,14 @@ impl Seen {
             return (Type::Text, Some("TEXT because of leading zeros"));
         }
         if families == 0 {
-            let is_blank = self.any(&[Cell::Nan]) && !self.any(&[Cell::NullWord]);
-            return (if is_blank { Type::Float } else { Type::Text }, None);
+            let is_nan = self.any(&[Cell::Nan]) && !self.any(&[Cell::NullWord]);
+            let kind = match stated.unwrap_or("") {
+                s if s.starts_with("int") || s.starts_with("uint") => Type::Int,
+                s if s.starts_with("float") || is_nan => Type::Float,
+                "bool" => Type::Bool,
+                _ => Type::Text,
+            };
+            return (kind, None);
         }
         match (is_float, is_integer) {
             (true, _) => (Type::Float, None),
@@ -374,8 +384,7 @@ impl Reader {
         for (&index, seen) in wanted.iter().zip(&seen) {
             let name = names.get(index).cloned().unwrap_or_default();
             let meta = dialect.meta.iter().find(|m| m.name == name);
-            let is_string = meta.and_then(|m| m.datatype.as_deref()) == Some("string");
-            let (kind, why) = if is_string { (Type::Text, None) } else { seen.verdict() };
+            let (kind, why) = seen.verdict(meta.and_then(|m| m.datatype.as_deref()));
             notices.extend(why.map(|why| format!("column `{name}` is {why}")));
             notices.extend(blanked(&name, kind, seen));
             let mut column = Column::typed(name, kind);

@@ -26,7 +26,7 @@ use ::parquet::arrow::arrow_reader::{
 use ::parquet::arrow::{ArrowWriter, ProjectionMask};
 use ::parquet::basic::{Compression, Type as Physical, ZstdLevel};
 use ::parquet::errors::ParquetError;
-use ::parquet::file::metadata::ColumnChunkMetaData;
+use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetStatisticsPolicy};
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::statistics::Statistics;
 use arrow_array::builder::StringBuilder;
@@ -222,7 +222,10 @@ fn int96_roots(metadata: &ArrowReaderMetadata) -> Vec<bool> {
 /// Footer of the file and both decoding schemas.
 fn load(path: &Path, file: &File) -> Result<(ArrowReaderMetadata, Option<ArrowReaderMetadata>)> {
     let metadata = guarded(|| {
+        // statistics of sizes and encodings are not used; real files have them malformed
+        let skip = ParquetStatisticsPolicy::SkipAll;
         let options = ArrowReaderOptions::new();
+        let options = options.with_size_stats_policy(skip.clone()).with_encoding_stats_policy(skip);
         ArrowReaderMetadata::load(file, options.clone())
             // an Arrow schema in the metadata that does not fit the columns is not needed
             .or_else(|_| ArrowReaderMetadata::load(file, options.with_skip_arrow_metadata(true)))

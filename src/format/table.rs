@@ -266,10 +266,10 @@ pub(super) fn yaml_columns(text: &str) -> Vec<ColumnMeta> {
         if !inside || is_top {
             continue;
         }
-        if let Some(rest) = trimmed.strip_prefix("- ").filter(|_| !line.starts_with("    ")) {
+        if let Some(rest) = line.strip_prefix('-') {
             columns.extend(yaml_entry(&entry));
             entry.clear();
-            entry.push_str(rest);
+            entry.push_str(rest.trim());
         } else {
             entry.push('\n');
             entry.push_str(trimmed);
@@ -330,7 +330,12 @@ fn yaml_pairs(text: &str, is_flow: bool) -> Vec<(String, String)> {
             .unwrap_or(s.to_owned())
     };
     let pairs = parts.iter().filter_map(|p| p.split_once(':'));
-    pairs.map(|(k, v)| (unquote(k), unquote(v).trim_start_matches("!!str ").to_owned())).collect()
+    // what stands in a list of one-entry maps (`meta: !!omap`) counts as said of the column
+    let item = |(key, value): (&str, &str)| match key.trim().strip_prefix("- {") {
+        Some(key) => (unquote(key), unquote(value.trim().trim_end_matches('}'))),
+        None => (unquote(key), unquote(value)),
+    };
+    pairs.map(item).collect()
 }
 
 /// A table being written. Nothing is complete before [`Writer::finish`].

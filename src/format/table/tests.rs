@@ -5,11 +5,13 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 
 use super::*;
 use crate::limits::LINE_BYTES;
+use crate::model::table::Type;
 
 /// Where a writer of the tests writes.
 #[derive(Clone, Default)]
@@ -343,4 +345,176 @@ fn a_dictionary_of_long_text_comes_in_small_batches() {
         assert!(batch.column(0).as_string::<i32>().value_data().len() <= BATCH_TEXT_BYTES);
     }
     assert_eq!(rows, 2000);
+}
+
+/// Rows of a CSV file of truth as maps.
+fn truth(root: &Path, name: &str) -> Vec<HashMap<String, String>> {
+    let mut reader = ::csv::Reader::from_path(root.join("truth").join(name)).unwrap();
+    reader.deserialize().collect::<Result<_, _>>().unwrap()
+}
+
+/// Values of a column that are not NULL: least, greatest, and how many are NULL.
+#[derive(Default)]
+struct Summary {
+    nulls: usize,
+    least: Option<f64>,
+    greatest: Option<f64>,
+}
+
+fn summarise(table: Table) -> Result<(usize, Vec<Summary>)> {
+    let mut summaries: Vec<Summary> = table.schema.columns.iter().map(|_| Summary::default()).collect();
+    let mut rows = 0;
+    for batch in table {
+        let batch = batch?;
+        rows += batch.num_rows();
+        for (summary, array) in summaries.iter_mut().zip(batch.columns()) {
+            summary.nulls += array.logical_null_count();
+            if Type::of(array.data_type()).is_some_and(Type::is_number) {
+                let numbers = arrow_cast::cast(array, &DataType::Float64).unwrap();
+                for v in numbers.as_primitive::<Float64Type>().iter().flatten() {
+                    summary.least = Some(summary.least.map_or(v, |s: f64| s.min(v)));
+                    summary.greatest = Some(summary.greatest.map_or(v, |s: f64| s.max(v)));
+                }
+            }
+        }
+    }
+    Ok((rows, summaries))
+}
+
+/// What differs from the truth about one column, in words.
+fn column_difference(truth: &HashMap<String, String>, column: &Column, ours: &Summary) -> Option<String> {
+    let (dtype, name) = (truth["dtype"].as_str(), &truth["column"]);
+    if *name != column.name {
+        return Some(format!("name `{}` is `{name}` there", column.name));
+    }
+    let want = match dtype {
+        "double" | "float" | "halffloat" => Type::Float,
+        // numpy's spellings, of the ECSV files
+        "<f8" | "<f4" => Type::Float,
+        "<i8" | "<i4" | "<i2" | "|i1" | "|u1" => Type::Int,
+        "bool" | "|b1" => Type::Bool,
+        d if d.starts_with("int") || d.starts_with("uint") => Type::Int,
+        d if d.starts_with("timestamp") || d.starts_with("date") => Type::Time,
+        d if d.starts_with("decimal") => Type::Float,
+        "null" => column.kind(),
+        _ => Type::Text,
+    };
+    if want != column.kind() {
+        return Some(format!("`{name}`: {} is {dtype} there", column.kind().name()));
+    }
+    let nulls: usize = truth["n_null"].parse().unwrap();
+    let may_be_more = matches!(want, Type::Float | Type::Text);
+    if ours.nulls < nulls || (ours.nulls > nulls && !may_be_more) {
+        return Some(format!("`{name}`: {} NULLs, {nulls} there", ours.nulls));
+    }
+    for (ours, there) in [(ours.least, &truth["min"]), (ours.greatest, &truth["max"])] {
+        let there = there.parse::<f64>().ok().filter(|v| v.is_finite());
+        let ours = if dtype == "<f4" { ours.map(|v| f64::from(v as f32)) } else { ours };
+        if want.is_number() && there.is_some() && ours != there {
+            return Some(format!("`{name}`: extreme {ours:?}, {there:?} there"));
+        }
+    }
+    None
+}
+
+/// Where we differ from the truth on purpose: (end of the file name, what, why).
+const DIFFERENCES: &[(&str, &str, &str)] = &[
+    ("aggregate_test_100.csv", "`c10`", "integers beyond i64 make the column TEXT"),
+    ("aggregate_test_100_with_dates.csv", "`c10`", "integers beyond i64 make the column TEXT"),
+    ("int96_from_spark.parquet", "3 NULLs", "two of its years (9999 and 290000) are outside TIME"),
+    ("dict-page-offset-zero.parquet", "is refused", "the parquet crate cannot read its footer"),
+    ("nation.dict-malformed.parquet", "is refused", "its column chunk is shorter than its pages"),
+    ("repeated_primitive_no_list.parquet", "every column is nested", "lists have no type here"),
+    ("mixed_schema/input_03.csv", "is read", "a header row without rows is an empty table"),
+    ("subtypes.ecsv", "TEXT is", "cells that are JSON arrays are TEXT"),
+    ("subtypes.ecsv", "`f_string`", "cells that are JSON arrays are TEXT"),
+    ("query_coll_vvv_sgra.csv", "name `c1`", "a column without a name gets one"),
+    ("query_inst_sinfoni_sgra.csv", "name `c1`", "a column without a name gets one"),
+    ("us2000ahv0_phases.csv", "is read", "lines that begin with # are passed over when the first one does"),
+];
+
+#[test]
+fn real_tables_agree_with_the_truth() {
+    let Some(root) = std::env::var_os("STARQUAKE_DATA").map(PathBuf::from) else {
+        eprintln!("skipped: STARQUAKE_DATA is not set");
+        return;
+    };
+    let columns = truth(&root, "columns.csv");
+    let mut differences = Vec::new();
+    let mut compared = (0, 0);
+    for want in truth(&root, "tables.csv") {
+        if !["pyarrow", "pyarrow.csv", "astropy.ecsv"].contains(&want["reader"].as_str()) {
+            continue;
+        }
+        let file = &want["file"];
+        let mut differ = |what: String| {
+            let is_known = |d: &&(&str, &str, &str)| file.ends_with(d.0) && what.contains(d.1);
+            if !DIFFERENCES.iter().any(|d| is_known(&d)) {
+                differences.push(format!("{file}: {what}"));
+            }
+        };
+        let read = open(&root.join(file)).and_then(|t| {
+            let (schema, skipped) = (t.schema.clone(), t.skipped.clone());
+            summarise(t).map(|s| (schema, skipped, s))
+        });
+        match (read, want["status"] == "ok") {
+            (Err(_), false) => compared.0 += 1,
+            (Ok(_), false) => differ(format!("is read, there: {}", want["message"])),
+            (Err(e), true) => differ(format!("is refused: {e}")),
+            (Ok((schema, skipped, (rows, summaries))), true) => {
+                compared.0 += 1;
+                if want["nrows"] != rows.to_string() {
+                    differ(format!("{rows} rows, there {}", want["nrows"]));
+                }
+                let here = columns.iter().filter(|c| c["file"] == *file && c["reader"] == want["reader"]);
+                let here = here.filter(|c| !skipped.iter().any(|s| s.name == c["column"]));
+                let here: Vec<_> = here.collect();
+                if want["reader"].starts_with("pyarrow") && here.len() != schema.columns.len() {
+                    differ(format!("{} columns, there {}", schema.columns.len(), here.len()));
+                }
+                for ((truth, column), summary) in here.iter().zip(&schema.columns).zip(&summaries) {
+                    compared.1 += 1;
+                    column_difference(truth, column, summary).map(&mut differ);
+                }
+            }
+        }
+    }
+    eprintln!("{} tables, {} columns compared", compared.0, compared.1);
+    assert!(compared.0 > 200, "{compared:?}");
+    assert!(differences.is_empty(), "{}\n{} differences", differences.join("\n"), differences.len());
+}
+
+#[test]
+fn astropy_metadata_is_read() {
+    let flow = "datatype:\n- {name: ra, unit: deg, datatype: float64, description: 'a, b: ''c'''}\n\
+        - {name: \"g mag\", datatype: float32,\n  unit: mag}\nmeta: {x: 1}\n";
+    let block = "delimiter: ','\ndatatype:\n-\n  name: id\n  datatype: int64\n  meta:\n    ucd: meta.id;meta.main\n\
+        -\n  name: dec\n  unit: deg\n  meta: !!omap\n  - {ucd: pos.eq.dec}\n";
+    let meta = |name: &str, unit: &str, ucd: &str, description: &str, datatype: &str| {
+        let some = |s: &str| (!s.is_empty()).then(|| s.to_owned());
+        ColumnMeta {
+            name: name.to_owned(),
+            unit: some(unit),
+            ucd: some(ucd),
+            description: some(description),
+            datatype: some(datatype),
+        }
+    };
+    let cases = [
+        (flow, [meta("ra", "deg", "", "a, b: 'c'", "float64"), meta("g mag", "mag", "", "", "float32")]),
+        (block, [meta("id", "", "meta.id;meta.main", "", "int64"), meta("dec", "deg", "pos.eq.dec", "", "")]),
+    ];
+    for (text, want) in cases {
+        assert_eq!(yaml_columns(text), want);
+    }
+    let ecsv = "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: ra, unit: deg, datatype: float64}\n\
+        # - {name: n, datatype: string}\n# schema: astropy-2.0\nra n\n1.5 \"a b\"\n\"\" 7\n";
+    let table = open(file(ecsv.as_bytes()).path()).unwrap();
+    assert_eq!(table.schema.columns[0].unit.as_ref().map(|u| u.name.as_str()), Some("deg"));
+    let got = read(ecsv.as_bytes()).map(|r| (r.0, r.1));
+    let rows = "{\"ra\":1.5,\"n\":\"a b\"}\n{\"ra\":null,\"n\":\"7\"}\n";
+    assert_eq!(got, Ok(("FLOAT TEXT".to_owned(), rows.to_owned())));
+    for text in ["", "datatype:", "datatype:\n- {", "datatype:\n-\n-", "datatype:\n- {name: 'x"] {
+        assert!(yaml_columns(text).len() < 2, "{text}");
+    }
 }
