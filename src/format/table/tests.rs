@@ -518,3 +518,65 @@ fn astropy_metadata_is_read() {
         assert!(yaml_columns(text).len() < 2, "{text}");
     }
 }
+
+/// A generator of 64-bit numbers (Knuth's constants).
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 17
+}
+
+/// The file with 1 to 8 changes: a bit, a byte, a run of 0xff, or its end cut off.
+fn mutated(bytes: &[u8], state: &mut u64) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=random(state) % 8 {
+        // half of the changes in the last KiB, where Parquet has its claims
+        let length = bytes.len().max(1) as u64;
+        let window = if random(state) % 2 == 0 { length } else { length.min(1024) };
+        let at = (length - 1 - random(state) % window) as usize;
+        match random(state) % 16 {
+            0 => bytes.truncate(at),
+            1 => bytes.iter_mut().skip(at).take(6).for_each(|b| *b = 0xff),
+            2..=8 => bytes.iter_mut().skip(at).take(1).for_each(|b| *b ^= 1 << (random(state) % 8)),
+            _ => bytes.iter_mut().skip(at).take(1).for_each(|b| *b = random(state) as u8),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn damaged_files_give_errors() {
+    let (schema, batch) = all_types();
+    let strings: ArrayRef = Arc::new(arrow_array::StringArray::from(vec!["a", "b", "a", "a"]));
+    let list = arrow_array::ListArray::from_iter_primitive::<arrow_array::types::Int32Type, _, _>(vec![
+        Some(vec![Some(1)]),
+        None,
+        Some(vec![]),
+        Some(vec![None]),
+    ]);
+    let mut files = vec![
+        written(Format::Parquet, &schema, &[batch.clone()]),
+        foreign(vec![("s", strings), ("l", Arc::new(list))]),
+        written(Format::Csv, &schema, &[batch]),
+        b"# %ECSV 1.0\n# ---\n# datatype:\n# - {name: ra, unit: deg}\nra\n1.5\n".to_vec(),
+        zstd::encode_all(&b"a,b\n1,\"x\ny\"\n2,z\n"[..], 3).unwrap(),
+    ];
+    if let Some(root) = std::env::var_os("STARQUAKE_DATA").map(PathBuf::from) {
+        let wanted = truth(&root, "tables.csv").into_iter().filter(|t| t["reader"].starts_with("pyarrow"));
+        let real = wanted.filter_map(|t| std::fs::read(root.join(&t["file"])).ok());
+        files.extend(real.filter(|b| b.len() < 20_000));
+    }
+    let rounds: u64 = std::env::var("STARQUAKE_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(40);
+    let mut state = 1;
+    let mut outcomes = (0, 0);
+    for bytes in &files {
+        for _ in 0..rounds {
+            let file = file(&mutated(bytes, &mut state));
+            match open(file.path()).and_then(|t| t.collect::<Result<Vec<Batch>>>()) {
+                Ok(_) => outcomes.0 += 1,
+                Err(_) => outcomes.1 += 1,
+            }
+        }
+    }
+    eprintln!("{} files: {} read, {} refused", files.len(), outcomes.0, outcomes.1);
+    assert!(outcomes.1 > 0);
+}
