@@ -17,11 +17,12 @@
 mod convert;
 mod page;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -81,10 +82,28 @@ pub struct Reader {
     is_done: bool,
 }
 
-/// Runs `work` of the parquet crate. It panics on some hostile files (it says so of itself; assertions on
-/// lengths and offsets); this is the one place where such a panic is caught and becomes an error.
+thread_local! {
+    /// Whether this thread is inside [`guarded`].
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` of the parquet crate. On some damaged files it panics (assertions on lengths, a dictionary that is
+/// not there): this is the one place where such a panic is caught and becomes an error. The panic hook is told to
+/// say nothing of it; panics from anywhere else are reported as ever.
 fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !IS_GUARDED.get() {
+                report(info);
+            }
+        }));
+    });
+    let before = IS_GUARDED.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    IS_GUARDED.set(before);
+    result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("malformed");
         Err(ParquetError::General(format!("malformed: {text}")))
@@ -306,8 +325,13 @@ impl Reader {
         let Some(row_group) = self.metadata.metadata().row_groups().get(group) else { return Ok(()) };
         let mut file = self.file.try_clone().map_err(|e| Error::io("read", &self.path, e))?;
         for chunk in self.leaves(roots).into_iter().filter_map(|leaf| row_group.columns().get(leaf)) {
-            let claim = guarded(|| Ok((chunk.byte_range(), u64::try_from(chunk.num_values())?)));
-            let ((start, length), values) = claim.map_err(|e| wrap(&self.path, Some(group), e))?;
+            // the crate's own byte_range asserts that these are not negative
+            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+            let claims = [start, chunk.compressed_size(), chunk.num_values()].map(u64::try_from);
+            let [Ok(start), Ok(length), Ok(values)] = claims else {
+                let reason = format!("column `{}` claims a negative place or length", chunk.column_path());
+                return Err(wrap(&self.path, Some(group), ParquetError::General(reason)));
+            };
             page::check_chunk(&mut file, start, length, values).map_err(|fault| {
                 Error::Data(Box::new(DataError {
                     path: self.path.clone(),

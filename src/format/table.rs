@@ -341,9 +341,9 @@ fn yaml_pairs(text: &str, is_flow: bool) -> Vec<(String, String)> {
 /// A table being written. Nothing is complete before [`Writer::finish`].
 pub enum Writer<'a> {
     /// CSV and TSV.
-    Csv(csv::Writer<'a>),
+    Csv(Box<csv::Writer<'a>>),
     /// JSON and NDJSON.
-    Json(json::Writer<'a>),
+    Json(Box<json::Writer<'a>>),
     /// Parquet.
     Parquet(Box<parquet::Writer<'a>>),
 }
@@ -360,10 +360,10 @@ impl<'a> Writer<'a> {
         out: Box<dyn Write + Send + 'a>,
     ) -> Result<Self> {
         Ok(match format {
-            Format::Csv => Writer::Csv(csv::Writer::new(path, schema, b',', out)?),
-            Format::Tsv => Writer::Csv(csv::Writer::new(path, schema, b'\t', out)?),
-            Format::Json => Writer::Json(json::Writer::new(path, schema, true, out)?),
-            Format::Ndjson => Writer::Json(json::Writer::new(path, schema, false, out)?),
+            Format::Csv => Writer::Csv(Box::new(csv::Writer::new(path, schema, b',', out)?)),
+            Format::Tsv => Writer::Csv(Box::new(csv::Writer::new(path, schema, b'\t', out)?)),
+            Format::Json => Writer::Json(Box::new(json::Writer::new(path, schema, true, out)?)),
+            Format::Ndjson => Writer::Json(Box::new(json::Writer::new(path, schema, false, out)?)),
             Format::Parquet => Writer::Parquet(Box::new(parquet::Writer::new(path, schema, out)?)),
         })
     }
@@ -394,4 +394,5 @@ impl<'a> Writer<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests;

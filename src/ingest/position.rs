@@ -361,93 +361,93 @@ mod tests {
         Schema::new(columns.iter().map(column).collect())
     }
 
+    /// Columns, POSITION clause, and what is assumed or the refusal.
+    type Case = (&'static [&'static str], Option<(&'static str, &'static str)>, &'static str);
+
+    const POSITIONS: &[Case] = &[
+        (
+            &["id", "RA", "Dec"],
+            None,
+            "position: RA (no unit: degrees), Dec (no unit: degrees), ICRS, by column names",
+        ),
+        (&["id", "x"], None, "none"),
+        (&["ra|h|", "dec|deg|"], None, "position: ra (h), dec (deg), ICRS, by column names"),
+        (&["ra|hourangle|", "dec|rad|"], None, "position: ra (hourangle), dec (rad), ICRS, by column names"),
+        (
+            &["ra:TEXT", "dec:TEXT"],
+            None,
+            "position: ra (sexagesimal hours), dec (sexagesimal degrees), ICRS, by column names",
+        ),
+        (
+            &["RAJ2000", "DEJ2000"],
+            None,
+            "position: RAJ2000 (no unit: degrees), DEJ2000 (no unit: degrees), FK5 J2000 taken as ICRS, by column names",
+        ),
+        (
+            &["ra", "dec", "_RAJ2000", "_DEJ2000"],
+            None,
+            "several pairs of columns may be the position, by names: (ra, dec), (_RAJ2000, _DEJ2000)",
+        ),
+        (
+            &["ra", "dec", "raMean", "decMean"],
+            Some(("raMean", "decMean")),
+            "position: raMean (no unit: degrees), decMean (no unit: degrees), ICRS, by POSITION clause",
+        ),
+        (
+            &[
+                "ra",
+                "dec",
+                "a|deg|pos.eq.ra;meta.main",
+                "b|deg|pos.eq.dec;meta.main",
+                "e|deg|stat.error;pos.eq.ra",
+            ],
+            None,
+            "position: a (deg), b (deg), ICRS, by UCD with meta.main",
+        ),
+        (
+            &["ra", "dec", "a||POS_EQ_RA_MAIN", "b||POS_EQ_DEC_MAIN"],
+            None,
+            "position: a (no unit: degrees), b (no unit: degrees), ICRS, by UCD with meta.main",
+        ),
+        (
+            &["ra", "dec", "a||pos.eq.ra", "b||pos.eq.dec"],
+            None,
+            "position: a (no unit: degrees), b (no unit: degrees), ICRS, by UCD",
+        ),
+        (
+            &["a||pos.eq.ra", "b||pos.eq.dec", "c||pos.eq.ra", "d||pos.eq.dec"],
+            None,
+            "several pairs of columns may be the position, by UCD: (a, b), (c, d)",
+        ),
+        (
+            &["x|deg|pos.galactic.lon", "y|deg|pos.galactic.lat"],
+            None,
+            "position: x (deg), y (deg), galactic, rotated to ICRS, by UCD",
+        ),
+        (&["l", "b"], None, "none"),
+        (
+            &["l", "b"],
+            Some(("l", "b")),
+            "position: l (no unit: degrees), b (no unit: degrees), galactic, rotated to ICRS, by POSITION clause",
+        ),
+        (
+            &["elon", "elat"],
+            Some(("elon", "elat")),
+            "`elon` is an ecliptic longitude: that frame is not read",
+        ),
+        (
+            &["RAB1950", "DEB1950"],
+            Some(("RAB1950", "DEB1950")),
+            "`RAB1950` is a position in FK4 (B1950): that frame is not read",
+        ),
+        (&["ra|arcsec|", "dec|arcsec|"], None, "column `ra` is in arcsec"),
+        (&["ra|parsec|", "dec"], None, "column `ra` has the unit `parsec`"),
+        (&["ra", "dec"], Some(("ra", "de")), "there is no column `de`"),
+    ];
+
     #[test]
     fn the_position_is_found_or_refused() {
-        let cases: &[(&[&str], Option<(&str, &str)>, &str)] = &[
-            (
-                &["id", "RA", "Dec"],
-                None,
-                "position: RA (no unit: degrees), Dec (no unit: degrees), ICRS, by column names",
-            ),
-            (&["id", "x"], None, "none"),
-            (&["ra|h|", "dec|deg|"], None, "position: ra (h), dec (deg), ICRS, by column names"),
-            (
-                &["ra|hourangle|", "dec|rad|"],
-                None,
-                "position: ra (hourangle), dec (rad), ICRS, by column names",
-            ),
-            (
-                &["ra:TEXT", "dec:TEXT"],
-                None,
-                "position: ra (sexagesimal hours), dec (sexagesimal degrees), ICRS, by column names",
-            ),
-            (
-                &["RAJ2000", "DEJ2000"],
-                None,
-                "position: RAJ2000 (no unit: degrees), DEJ2000 (no unit: degrees), FK5 J2000 taken as ICRS, by column names",
-            ),
-            (
-                &["ra", "dec", "_RAJ2000", "_DEJ2000"],
-                None,
-                "several pairs of columns may be the position, by names: (ra, dec), (_RAJ2000, _DEJ2000)",
-            ),
-            (
-                &["ra", "dec", "raMean", "decMean"],
-                Some(("raMean", "decMean")),
-                "position: raMean (no unit: degrees), decMean (no unit: degrees), ICRS, by POSITION clause",
-            ),
-            (
-                &[
-                    "ra",
-                    "dec",
-                    "a|deg|pos.eq.ra;meta.main",
-                    "b|deg|pos.eq.dec;meta.main",
-                    "e|deg|stat.error;pos.eq.ra",
-                ],
-                None,
-                "position: a (deg), b (deg), ICRS, by UCD with meta.main",
-            ),
-            (
-                &["ra", "dec", "a||POS_EQ_RA_MAIN", "b||POS_EQ_DEC_MAIN"],
-                None,
-                "position: a (no unit: degrees), b (no unit: degrees), ICRS, by UCD with meta.main",
-            ),
-            (
-                &["ra", "dec", "a||pos.eq.ra", "b||pos.eq.dec"],
-                None,
-                "position: a (no unit: degrees), b (no unit: degrees), ICRS, by UCD",
-            ),
-            (
-                &["a||pos.eq.ra", "b||pos.eq.dec", "c||pos.eq.ra", "d||pos.eq.dec"],
-                None,
-                "several pairs of columns may be the position, by UCD: (a, b), (c, d)",
-            ),
-            (
-                &["x|deg|pos.galactic.lon", "y|deg|pos.galactic.lat"],
-                None,
-                "position: x (deg), y (deg), galactic, rotated to ICRS, by UCD",
-            ),
-            (&["l", "b"], None, "none"),
-            (
-                &["l", "b"],
-                Some(("l", "b")),
-                "position: l (no unit: degrees), b (no unit: degrees), galactic, rotated to ICRS, by POSITION clause",
-            ),
-            (
-                &["elon", "elat"],
-                Some(("elon", "elat")),
-                "`elon` is an ecliptic longitude: that frame is not read",
-            ),
-            (
-                &["RAB1950", "DEB1950"],
-                Some(("RAB1950", "DEB1950")),
-                "`RAB1950` is a position in FK4 (B1950): that frame is not read",
-            ),
-            (&["ra|arcsec|", "dec|arcsec|"], None, "column `ra` is in arcsec"),
-            (&["ra|parsec|", "dec"], None, "column `ra` has the unit `parsec`"),
-            (&["ra", "dec"], Some(("ra", "de")), "there is no column `de`"),
-        ];
-        for (columns, clause, want) in cases {
+        for (columns, clause, want) in POSITIONS {
             let got = match detect(&schema(columns), *clause) {
                 Ok(Some(p)) => p.assumed,
                 Ok(None) => "none".to_owned(),
@@ -459,7 +459,8 @@ mod tests {
 
     #[test]
     fn the_key_is_found_or_refused() {
-        let cases: &[(&[&str], Option<&str>, Result<Option<usize>, ()>)] = &[
+        type Case = (&'static [&'static str], Option<&'static str>, Result<Option<usize>, ()>);
+        let cases: &[Case] = &[
             (&["a", "b||meta.id;meta.main"], None, Ok(Some(1))),
             (&["a", "b||meta.id"], None, Ok(None)),
             (&["a||meta.id;meta.main", "b||ID_MAIN"], None, Err(())),

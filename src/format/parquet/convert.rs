@@ -117,7 +117,7 @@ pub(super) fn bytes_at(array: &ArrayRef, row: usize) -> Option<&[u8]> {
 /// UTF-8 without control characters other than blanks.
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
     let is_control = |b: &u8| b.is_ascii_control() && !b.is_ascii_whitespace();
-    !bytes.iter().any(|b| is_control(b)) && std::str::from_utf8(bytes).is_ok()
+    !bytes.iter().any(is_control) && std::str::from_utf8(bytes).is_ok()
 }
 
 /// How many rows from `at` on have at most [`BATCH_TEXT_BYTES`] of text; at least one.

@@ -33,8 +33,7 @@ fn written(format: Format, schema: &Schema, batches: &[Batch]) -> Vec<u8> {
     let mut writer = Writer::new(format, Path::new("out"), schema, Box::new(sink.clone())).unwrap();
     batches.iter().for_each(|b| writer.write(b).unwrap());
     writer.finish().unwrap();
-    let bytes = sink.0.lock().unwrap().clone();
-    bytes
+    std::mem::take(&mut *sink.0.lock().unwrap())
 }
 
 fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
@@ -213,7 +212,7 @@ fn text_formats_write_every_type() {
         1970-01-01T00:00:00.000000001Z,1.5\n,,,,,,,,,\"a,\"\"b\"\"\nc\u{1}\u{e9}\",,,\n\
         127,32767,2147483647,9223372036854775807,255,65535,4294967295,-1e-30,1e300,,false,\
         1677-09-21T00:12:43.145224192Z,-0.000000001\n";
-    let got = String::from_utf8(written(Format::Csv, &schema, &[batch.clone()])).unwrap();
+    let got = String::from_utf8(written(Format::Csv, &schema, std::slice::from_ref(&batch))).unwrap();
     assert_eq!(got, format!("{header}{csv}"));
     let json = String::from_utf8(written(Format::Json, &schema, &[batch.clone(), batch.clone()])).unwrap();
     let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -531,7 +530,7 @@ fn mutated(bytes: &[u8], state: &mut u64) -> Vec<u8> {
     for _ in 0..=random(state) % 8 {
         // half of the changes in the last KiB, where Parquet has its claims
         let length = bytes.len().max(1) as u64;
-        let window = if random(state) % 2 == 0 { length } else { length.min(1024) };
+        let window = if random(state).is_multiple_of(2) { length } else { length.min(1024) };
         let at = (length - 1 - random(state) % window) as usize;
         match random(state) % 16 {
             0 => bytes.truncate(at),
@@ -554,7 +553,7 @@ fn damaged_files_give_errors() {
         Some(vec![None]),
     ]);
     let mut files = vec![
-        written(Format::Parquet, &schema, &[batch.clone()]),
+        written(Format::Parquet, &schema, std::slice::from_ref(&batch)),
         foreign(vec![("s", strings), ("l", Arc::new(list))]),
         written(Format::Csv, &schema, &[batch]),
         b"# %ECSV 1.0\n# ---\n# datatype:\n# - {name: ra, unit: deg}\nra\n1.5\n".to_vec(),

@@ -45,8 +45,15 @@ pub struct Watch {
     rows: u64,
     bad: u64,
     lon_max: f64,
-    /// Per numeric column: index, least and greatest value with how often each occurred.
-    extremes: Vec<(usize, (f64, u64), (f64, u64))>,
+    extremes: Vec<Extremes>,
+}
+
+/// Least and greatest value of a numeric column, each with how often it occurred.
+#[derive(Clone, Debug)]
+struct Extremes {
+    column: usize,
+    least: (f64, u64),
+    greatest: (f64, u64),
 }
 
 impl Watch {
@@ -59,21 +66,22 @@ impl Watch {
                 continue;
             }
             let Ok(numbers) = cast(array, &DataType::Float64) else { continue };
-            let at = match self.extremes.iter().position(|e| e.0 == index) {
+            let at = match self.extremes.iter().position(|e| e.column == index) {
                 Some(at) => at,
                 None => {
-                    self.extremes.push((index, (f64::INFINITY, 0), (f64::NEG_INFINITY, 0)));
+                    let (least, greatest) = ((f64::INFINITY, 0), (f64::NEG_INFINITY, 0));
+                    self.extremes.push(Extremes { column: index, least, greatest });
                     self.extremes.len() - 1
                 }
             };
-            let Some((_, least, greatest)) = self.extremes.get_mut(at) else { continue };
+            let Some(Extremes { least, greatest, .. }) = self.extremes.get_mut(at) else { continue };
             for value in numbers.as_primitive::<Float64Type>().iter().flatten() {
                 count_extreme(least, value, value < least.0);
                 count_extreme(greatest, value, value > greatest.0);
             }
         }
-        let lon = position.and_then(|p| self.extremes.iter().find(|e| e.0 == p.lon));
-        self.lon_max = lon.map_or(self.lon_max, |e| e.2.0);
+        let lon = position.and_then(|p| self.extremes.iter().find(|e| e.column == p.lon));
+        self.lon_max = lon.map_or(self.lon_max, |e| e.greatest.0);
     }
 
     /// Rows without a possible position, so far.
@@ -97,13 +105,12 @@ impl Watch {
         }
         let mut warnings = Vec::new();
         let name = |i: usize| schema.columns.get(i).map_or("", |c| c.name.as_str());
-        if let Some(p) = position.filter(|p| p.lon_unit == AngleUnit::Degrees && p.frame == Frame::Icrs) {
-            if self.rows > HOURS_ROWS && self.lon_max <= 24.0 {
-                let (lon, max) = (name(p.lon), self.lon_max);
-                warnings.push(format!("`{lon}` is read as degrees, but is at most {max}: is it in hours?"));
-            }
+        let in_degrees = position.filter(|p| p.lon_unit == AngleUnit::Degrees && p.frame == Frame::Icrs);
+        if let Some(p) = in_degrees.filter(|_| self.rows > HOURS_ROWS && self.lon_max <= 24.0) {
+            let (lon, max) = (name(p.lon), self.lon_max);
+            warnings.push(format!("`{lon}` is read as degrees, but is at most {max}: is it in hours?"));
         }
-        for (index, least, greatest) in &self.extremes {
+        for Extremes { column: index, least, greatest } in &self.extremes {
             let is_suspect = |e: &&(f64, u64)| {
                 e.1 > 1 && SENTINELS.iter().any(|s| *s == e.0 || f64::from(*s as f32) == e.0)
             };
