@@ -3,7 +3,8 @@
 //! Reading takes two streaming passes: the first finds the type of every column from all of its cells, the
 //! second gives batches. The rules, each in the table test below:
 //! - Delimiter: the one of `,` tab `;` `|` that splits the first rows evenly. A header row is expected; when all
-//!   cells of the first row are numbers there is none and columns are called `c1`, `c2`, .. with a notice.
+//!   cells of the first row are numbers there is none: the last comment line above it names the columns if it has
+//!   as many cells, else they are called `c1`, `c2`, .. Both with a notice.
 //! - A column is INT, FLOAT, BOOL or TIME only if every cell is (see [`Cell`]), else TEXT with the cells as they
 //!   are. Digits with a leading zero are codes: the column is TEXT. Integers beyond i64 make a column of
 //!   integers TEXT. There are no digit separators, decimal commas or hexadecimal numbers: such cells are TEXT.
@@ -24,7 +25,7 @@ use arrow_array::builder::{
     BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampNanosecondBuilder,
 };
 
-use self::records::{Records, dialect};
+use self::records::{Dialect, Records, dialect};
 use crate::error::{Error, Result};
 use crate::format::number::{Cell, Printer, classify};
 use crate::format::table::{self, BATCH_TEXT_BYTES};
@@ -38,6 +39,8 @@ pub const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
 pub const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 /// Most bytes that one compressed byte may become.
 pub const ZSTD_RATIO: u64 = 1000;
+/// Largest window a zstd frame may ask memory for: 2^26 bytes (levels up to 21 without `--long`).
+pub const ZSTD_WINDOW_LOG2_BYTES: u32 = 26;
 /// Bytes the tokeniser reads at a time.
 const BUFFER_BYTES: usize = 128 << 10;
 /// What the cells of a column have been so far.
@@ -121,7 +124,7 @@ impl Reader {
         let dialect = dialect(path)?;
         let mut notices = Vec::new();
         let mut records = Records::open(path, &dialect)?;
-        let (names, is_header) = header(&mut records, &mut notices)?;
+        let (names, is_header) = header(&mut records, &dialect, &mut notices)?;
         let wanted = table::project(path, &names, columns)?;
         let (seen, rows) = first_pass(&mut records, &wanted, !is_header)?;
         let mut schema = Schema::default();
@@ -209,7 +212,11 @@ fn blanked(name: &str, kind: Type, seen: &Seen) -> Option<String> {
 }
 
 /// Names of the columns, and whether the first row, now in `records.record`, was a header.
-fn header(records: &mut Records, notices: &mut Vec<String>) -> Result<(Vec<String>, bool)> {
+fn header(
+    records: &mut Records,
+    dialect: &Dialect,
+    notices: &mut Vec<String>,
+) -> Result<(Vec<String>, bool)> {
     if !records.advance()? {
         return Err(Error::data(&records.path, None, "no header row"));
     }
@@ -217,6 +224,12 @@ fn header(records: &mut Records, notices: &mut Vec<String>) -> Result<(Vec<Strin
         matches!(classify(cell), Cell::Int | Cell::Float | Cell::Code | Cell::BigInt | Cell::Infinite)
     };
     if records.record.iter().all(is_number) {
+        let names: Vec<String> =
+            dialect.comment.split(char::from(dialect.delimiter)).map(|n| n.trim().to_owned()).collect();
+        if names.len() == records.record.len() && !dialect.comment.is_empty() {
+            notices.push("the last comment line before the rows names the columns".to_owned());
+            return Ok((table::unique_names(names, notices), false));
+        }
         notices.push(
             "the first row is all numbers: there is no header, columns are called c1, c2, ..".to_owned(),
         );

@@ -16,38 +16,35 @@
 
 mod convert;
 mod page;
+mod write;
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 
+use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use ::parquet::arrow::{ArrowWriter, ProjectionMask};
-use ::parquet::basic::{Compression, Type as Physical, ZstdLevel};
+use ::parquet::basic::Type as Physical;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetStatisticsPolicy};
-use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::statistics::Statistics;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Schema as ArrowSchema, TimeUnit};
 
+pub use self::write::{ROW_GROUP_ROWS, Writer, ZSTD_LEVEL};
+
 use self::convert::{Convert, bytes_at, convert, convert_of, is_plain, rows_that_fit};
 use crate::error::{DataError, Error, Result};
 use crate::format::table::{self, BATCH_TEXT_BYTES, Skipped};
 use crate::limits::BATCH_ROWS;
 use crate::model::table::{Batch, Column, Schema};
-
-/// zstd level of what is written.
-pub const ZSTD_LEVEL: i32 = 3;
-/// Rows of a row group that is written.
-pub const ROW_GROUP_ROWS: usize = 1 << 18;
 
 /// A column that is read.
 struct Plan {
@@ -79,7 +76,8 @@ pub struct Reader {
     row_group: usize,
     current: Option<(ParquetRecordBatchReader, Option<ParquetRecordBatchReader>)>,
     decoded: Option<Decoded>,
-    is_done: bool,
+    /// Rows of the current row group decoded so far.
+    group_rows: u64,
 }
 
 thread_local! {
@@ -197,7 +195,7 @@ impl Reader {
             row_group: 0,
             current: None,
             decoded: None,
-            is_done: false,
+            group_rows: 0,
         };
         reader.make_plan(columns)?;
         reader.settle()?;
@@ -396,18 +394,37 @@ impl Reader {
                 }
             };
             match self.decode(&mut rows, group)? {
-                None => self.row_group += 1,
+                None => {
+                    self.check_rows(group)?;
+                    self.row_group += 1;
+                }
                 Some(batch) => {
                     let int96 = match &mut wide {
                         Some(wide) => self.decode(wide, group)?,
                         None => None,
                     };
+                    if wide.is_some() && int96.as_ref().map(RecordBatch::num_rows) != Some(batch.num_rows()) {
+                        let reason = "its INT96 columns are of another length than the rest".to_owned();
+                        return Err(wrap(&self.path, Some(group), ParquetError::General(reason)));
+                    }
+                    self.group_rows += batch.num_rows() as u64;
                     self.decoded = Some(Decoded { rows: batch, int96, at: 0 });
                     self.current = Some((rows, wide));
                 }
             }
         }
         Ok(true)
+    }
+
+    /// The row group that ended has the rows the footer promised.
+    fn check_rows(&mut self, group: usize) -> Result<()> {
+        let rows = std::mem::take(&mut self.group_rows);
+        let claimed = self.metadata.metadata().row_groups().get(group).map_or(0, |g| g.num_rows());
+        if u64::try_from(claimed) != Ok(rows) {
+            let reason = format!("{rows} rows, the footer says {claimed}");
+            return Err(wrap(&self.path, Some(group), ParquetError::General(reason)));
+        }
+        Ok(())
     }
 
     fn batch(&mut self) -> Result<Option<Batch>> {
@@ -438,61 +455,7 @@ impl Reader {
 impl Iterator for Reader {
     type Item = Result<Batch>;
 
-    /// After an error there is nothing more.
     fn next(&mut self) -> Option<Result<Batch>> {
-        if self.is_done {
-            return None;
-        }
-        let next = self.batch().transpose();
-        self.is_done = !matches!(next, Some(Ok(_)));
-        next
+        self.batch().transpose()
     }
-}
-
-/// Writes Parquet: zstd, row groups of [`ROW_GROUP_ROWS`], units and descriptions as field metadata.
-pub struct Writer<'a> {
-    path: PathBuf,
-    arrow: ArrowWriter<Box<dyn Write + Send + 'a>>,
-}
-
-impl<'a> Writer<'a> {
-    /// Starts the file.
-    ///
-    /// # Errors
-    /// The output refuses it, or a column has no type that Parquet knows.
-    pub fn new(path: &Path, schema: &Schema, out: Box<dyn Write + Send + 'a>) -> Result<Self> {
-        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|e| write_error(path, e))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .build();
-        let arrow = ArrowWriter::try_new(out, schema.arrow(), Some(properties));
-        Ok(Writer { path: path.to_path_buf(), arrow: arrow.map_err(|e| write_error(path, e))? })
-    }
-
-    /// Appends rows.
-    ///
-    /// # Errors
-    /// The output refuses them.
-    pub fn write(&mut self, batch: &Batch) -> Result<()> {
-        self.arrow.write(batch).map_err(|e| write_error(&self.path, e))
-    }
-
-    /// Writes the last row group and the footer.
-    ///
-    /// # Errors
-    /// The output refuses it.
-    pub fn finish(mut self) -> Result<()> {
-        let written = self.arrow.finish().map(|_| ());
-        written.map_err(|e| write_error(&self.path, e))?;
-        self.arrow.inner_mut().flush().map_err(|e| Error::io("write", &self.path, e))
-    }
-}
-
-fn write_error(path: &Path, error: ParquetError) -> Error {
-    let source = match error {
-        ParquetError::External(e) => e.downcast::<io::Error>().map_or_else(io::Error::other, |e| *e),
-        other => io::Error::other(other.to_string()),
-    };
-    Error::io("write", path, source)
 }

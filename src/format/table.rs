@@ -80,6 +80,7 @@ pub struct Table {
     /// Columns the language has no type for (lists, structs, maps).
     pub skipped: Vec<Skipped>,
     reader: Reader,
+    is_done: bool,
 }
 
 enum Reader {
@@ -100,11 +101,17 @@ impl Table {
 impl Iterator for Table {
     type Item = Result<Batch>;
 
+    /// After the last batch or an error there is nothing more.
     fn next(&mut self) -> Option<Result<Batch>> {
-        match &mut self.reader {
+        if self.is_done {
+            return None;
+        }
+        let next = match &mut self.reader {
             Reader::Csv(r) => r.next(),
             Reader::Parquet(r) => r.next(),
-        }
+        };
+        self.is_done = !matches!(next, Some(Ok(_)));
+        next
     }
 }
 
@@ -132,7 +139,7 @@ pub fn open_columns(path: &Path, columns: Option<&[String]>) -> Result<Table> {
             (r.schema().clone(), Some(r.rows()), Vec::new(), Reader::Csv(Box::new(r)))
         }
     };
-    Ok(Table { path: path.to_path_buf(), format, schema, rows, skipped, reader })
+    Ok(Table { path: path.to_path_buf(), format, schema, rows, skipped, reader, is_done: false })
 }
 
 /// What a table file is, by its first [`SNIFF_BYTES`]: Parquet, or else text (CSV or TSV).

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ::csv::{ByteRecord, ReaderBuilder};
 
-use super::{BUFFER_BYTES, UTF8_BOM, ZSTD_MAGIC, ZSTD_RATIO};
+use super::{BUFFER_BYTES, UTF8_BOM, ZSTD_MAGIC, ZSTD_RATIO, ZSTD_WINDOW_LOG2_BYTES};
 use crate::error::{DataError, Error, Result};
 use crate::format::table::{ColumnMeta, SNIFF_BYTES, yaml_columns};
 use crate::limits::{LINE_BYTES, XML_TEXT_BYTES};
@@ -46,9 +46,10 @@ impl Text {
         if head != ZSTD_MAGIC {
             return Ok(Text::Plain(open()?));
         }
-        let decoder = zstd::Decoder::new(Counted { file: open()?, bytes: 0 });
-        let decoder = Box::new(decoder.map_err(|e| Error::io("decompress", path, e))?);
-        Ok(Text::Zstd { decoder, given: 0 })
+        let failed = |e| Error::io("decompress", path, e);
+        let mut decoder = zstd::Decoder::new(Counted { file: open()?, bytes: 0 }).map_err(failed)?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG2_BYTES).map_err(failed)?;
+        Ok(Text::Zstd { decoder: Box::new(decoder), given: 0 })
     }
 }
 
@@ -99,8 +100,10 @@ impl Read for Feed {
 /// How a text file is split into cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Dialect {
-    delimiter: u8,
+    pub(super) delimiter: u8,
     has_comments: bool,
+    /// The last comment line before the first row, without its marks.
+    pub(super) comment: String,
     /// Of an ECSV header; else empty.
     pub(super) meta: Vec<ColumnMeta>,
 }
@@ -221,22 +224,23 @@ pub(super) fn dialect(path: &Path) -> Result<Dialect> {
     let has_comments = first.starts_with(b"#");
     let is_ecsv = first.starts_with(b"# %ECSV");
     let mut yaml = String::new();
-    let mut line = head.clone();
-    while is_ecsv && line.starts_with(b"#") {
-        let body = line.strip_prefix(b"# ").unwrap_or(&line);
-        yaml.push_str(&String::from_utf8_lossy(body));
-        line.clear();
-        text.read_until(b'\n', &mut line).map_err(io)?;
+    let mut comment = String::new();
+    while has_comments && (yaml.is_empty() || head.starts_with(b"#")) {
+        let line = String::from_utf8_lossy(&head);
+        comment = line.trim_start_matches(['\u{feff}', '#']).trim().to_owned();
+        yaml.push_str(line.strip_prefix("# ").unwrap_or(&line));
+        head.clear();
+        text.read_until(b'\n', &mut head).map_err(io)?;
     }
     if is_ecsv {
         let stated = yaml.lines().find_map(|l| l.strip_prefix("delimiter:"));
         let stated = stated.map(|d| d.trim().trim_matches(['\'', '"'])).and_then(|d| d.bytes().next());
         let delimiter = stated.unwrap_or(b' ');
-        return Ok(Dialect { delimiter, has_comments, meta: yaml_columns(&yaml) });
+        return Ok(Dialect { delimiter, has_comments, comment, meta: yaml_columns(&yaml) });
     }
     text.take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(io)?;
     let delimiter = sniff_delimiter(&head, has_comments);
-    Ok(Dialect { delimiter, has_comments, meta: Vec::new() })
+    Ok(Dialect { delimiter, has_comments, comment, meta: Vec::new() })
 }
 
 /// The delimiter that splits the first rows evenly into the most cells; without any, the one that splits the

@@ -100,6 +100,8 @@ fn csv_cells_and_types() {
         ("a,b\n", "TEXT TEXT", ""),
         ("10.5,-3.25\n11.5,4\n", "FLOAT FLOAT", r#"{"c1":10.5,"c2":-3.25}|{"c1":11.5,"c2":4.0}"#),
         (",a,a\n1,2,3\n", "INT INT INT", r#"{"c1":1,"a":2,"a_2":3}"#),
+        ("#ra, dec\n1,2\n", "INT INT", r#"{"ra":1,"dec":2}"#),
+        ("# made by\n# hand\n1,2\n", "INT INT", r#"{"c1":1,"c2":2}"#),
         ("# made by hand\na,b\n1,2\n", "INT INT", r#"{"a":1,"b":2}"#),
     ];
     for (text, types, rows) in cases {
@@ -147,6 +149,7 @@ fn csv_notices() {
         ("a,b\n9223372036854775808,1\n", "column `a` is TEXT because it holds integers beyond 2^63-1"),
         ("a,b\n00,1\n", "column `a` is TEXT because of leading zeros"),
         ("1,2\n3,4\n", "the first row is all numbers: there is no header, columns are called c1, c2, .."),
+        ("# by hand\n# a,b\n1,2\n", "the last comment line before the rows names the columns"),
         ("t,b\n9999-01-01,1\n", "column `t`: 1 times outside 1677-09-21 .. 2262-04-11 are NULL"),
         ("a,a\n1,2\n", "a second column `a` is called `a_2`"),
         (",a\n1,2\n", "column 1 has no name: it is called `c1`"),
@@ -578,4 +581,36 @@ fn damaged_files_give_errors() {
     }
     eprintln!("{} files: {} read, {} refused", files.len(), outcomes.0, outcomes.1);
     assert!(outcomes.1 > 0);
+}
+
+#[test]
+fn an_error_ends_the_table() {
+    let (schema, batch) = all_types();
+    let mut bytes = written(Format::Parquet, &schema, &[batch]);
+    let length = bytes.len();
+    // the first pages, not the footer
+    bytes.iter_mut().skip(4).take(length / 8).for_each(|b| *b = 0xff);
+    let file = file(&bytes);
+    let got: Vec<bool> = open(file.path()).unwrap().map(|b| b.is_ok()).collect();
+    assert_eq!(got, [false]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn text_comes_back_from_csv(cells in proptest::collection::vec("x[^\\x00]{0,12}", 1..40), tsv in proptest::bool::ANY) {
+        let column = Arc::new(arrow_array::StringArray::from(cells.clone()));
+        let schema = Schema::new(vec![Column::typed("a", Type::Text), Column::typed("b", Type::Text)]);
+        let batch = Batch::try_new(schema.arrow(), vec![column.clone(), column]).unwrap();
+        let format = if tsv { Format::Tsv } else { Format::Csv };
+        let file = file(&written(format, &schema, std::slice::from_ref(&batch)));
+        let got: Vec<Batch> = open(file.path()).unwrap().collect::<Result<_>>().unwrap();
+        proptest::prop_assert_eq!(got, vec![batch]);
+    }
+
+    #[test]
+    fn no_text_is_a_panic(bytes in proptest::collection::vec(proptest::sample::select(b"a1,;\t|\"\n\r#. -:e".to_vec()), 0..200)) {
+        if let Ok(table) = open(file(&bytes).path()) {
+            table.for_each(drop);
+        }
+    }
 }
