@@ -309,7 +309,8 @@ fn hard_curves_agree_with_the_oracle() {
     let equal_times: Vec<f64> = (0..64).map(|i| f64::from(i / 3)).collect();
     let noisy_line: Vec<f64> =
         (0..64).map(|i| 5.0 + 0.5 * f64::from(i) + 0.01 * f64::from(i * i % 11)).collect();
-    let cases: [(&str, &[f64], &[f64], &[f64]); 6] = [
+    type Case<'a> = (&'a str, &'a [f64], &'a [f64], &'a [f64]);
+    let cases: [Case<'_>; 6] = [
         ("one outlier", &steps, &one_out, &ones),
         ("the first is the outlier", &steps, &first_out, &ones),
         ("two levels on 1e9", &steps, &two_levels, &ones),

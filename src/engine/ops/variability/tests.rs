@@ -243,9 +243,8 @@ fn check_against_oracle(rows: &[Epoch], spec: &Spec) {
                     stat.name
                 );
             }
-            let places: Vec<usize> = (0..source.len())
-                .filter(|&i| good.iter().any(|r| ***r as *const Epoch == source[i] as *const Epoch))
-                .collect();
+            let places: Vec<usize> =
+                (0..source.len()).filter(|&i| good.iter().any(|r| std::ptr::eq(***r, source[i]))).collect();
             samples.push((sample, places));
         }
         let [(g, g_places), (r, r_places)] = &samples[..] else { panic!() };
