@@ -88,6 +88,11 @@ impl Sample {
         self.values.len() as f64
     }
 
+    /// Number of epochs minus the `parameters` that were fitted to them; `None` if nothing is left.
+    pub fn freedom(&self, parameters: usize) -> Option<f64> {
+        self.len().checked_sub(parameters).filter(|left| *left > 0).map(|left| left as f64)
+    }
+
     /// Times in days, ascending; empty if none were given.
     pub fn times_days(&self) -> &[f64] {
         &self.times_days

@@ -4,6 +4,7 @@
 mod check;
 mod content;
 mod dir;
+mod lock;
 mod manifest;
 mod map;
 mod read;
@@ -13,6 +14,8 @@ mod types;
 mod writer;
 mod zones;
 
+#[cfg(test)]
+mod power_loss;
 #[cfg(test)]
 mod tests;
 
@@ -98,6 +101,7 @@ impl Store {
         for name in [SEGMENTS, SNAPSHOTS, TMP] {
             dir.make_dir(name).map_err(at(&*dir, "create", name))?;
         }
+        writer::clear_half_made(&dir)?;
         let store = Store::of(dir);
         let mut writer = store.writer("create")?;
         if writer.catalogue().generation == 0 {
@@ -189,10 +193,10 @@ impl Store {
         Writer::open(self, statement)
     }
 
-    /// Reads every block of everything.
+    /// Reads every block of everything; mends nothing.
     ///
     /// # Errors
-    /// When there is no snapshot to start from; faults in files are in the report.
+    /// `Version`, `Io` of what it starts from; faults in files are in the report.
     pub fn check(&self) -> Result<CheckReport> {
         check::check(self)
     }

@@ -47,9 +47,13 @@ pub fn decode(record: &Record, payload: &[u8]) -> Result<Decoded, String> {
 }
 
 /// Most samples that a payload can hold: by its codes for Steim, by its length for the rest. No bound is known
-/// for encodings that are not read; there 4 samples a byte is more than any of them packs.
+/// for encodings that are not read; there 4 samples a byte is more than any of them packs. Where the encoding is
+/// assumed, it is the most that Steim-2 can hold.
 pub fn samples_held(record: &Record, payload: &[u8]) -> u64 {
     let bytes = payload.len() as u64;
+    if record.flags & flags::ASSUMED != 0 {
+        return steim::capacity(Version::Steim2, bytes);
+    }
     match (steim_version(record.encoding), record.encoding.sample_bytes()) {
         (Some(version), _) => {
             steim::count(version, payload, record.data_little_endian, u64::from(record.npts))
@@ -97,6 +101,7 @@ fn sro(word: u16) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

@@ -70,7 +70,8 @@ fn find_first(source: &mut Source) -> Result<Option<u64>> {
         if let Ok((record, _)) = walk.try_record(candidate)? {
             let next = candidate + record.length;
             let assumed = record.flags & super::flags::ASSUMED != 0;
-            if !assumed && (next == walk.size || start(walk.source.view(next, VIEW_BYTES)?) != Start::Nothing) {
+            if !assumed && (next == walk.size || start(walk.source.view(next, VIEW_BYTES)?) != Start::Nothing)
+            {
                 return Ok(Some(candidate));
             }
         }
@@ -292,7 +293,8 @@ impl<'a> Walk<'a> {
             let number = match self.names.get(name) {
                 Some(&number) => number,
                 None => {
-                    let stream = if let Id::V2(raw) = id { mseed2::stream(raw) } else { mseed3::stream(name) };
+                    let stream =
+                        if let Id::V2(raw) = id { mseed2::stream(raw) } else { mseed3::stream(name) };
                     let number = add_stream(&mut self.scan.streams, &mut self.by_source_id, stream);
                     self.names.insert(name.to_vec(), number);
                     number
