@@ -10,4 +10,3 @@ pub mod syntax;
 
 #[cfg(test)]
 mod ebnf_tests;
-#[cfg(test)]
