@@ -168,9 +168,11 @@ fn read_blockette(
 /// Network, station, location, channel: bytes 18-19, 8-12, 13-14, 15-17.
 fn id(bytes: &[u8]) -> [u8; 12] {
     let mut id = [b' '; 12];
-    let parts = [(18, 2), (8, 5), (13, 2), (15, 3)];
-    let source = parts.iter().flat_map(|&(from, count)| bytes.iter().skip(from).take(count));
-    id.iter_mut().zip(source).for_each(|(to, from)| *to = *from);
+    let parts = bytes.get(18..20).zip(bytes.get(8..18));
+    if let (Some((network, rest)), Some((to_network, to_rest))) = (parts, id.split_at_mut_checked(2)) {
+        to_network.copy_from_slice(network);
+        to_rest.copy_from_slice(rest);
+    }
     id
 }
 

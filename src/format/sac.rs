@@ -114,7 +114,7 @@ fn binary_header(head: &[u8], little: bool) -> Header {
         version: int(NVHDR),
         npts: int(NPTS),
         file_type: int(IFTYPE),
-        evenly_spaced: int(LEVEN) == 1,
+        evenly_spaced: int(LEVEN) != 0,
         code: ChannelCode {
             network: text(KNETWK),
             station: text(KSTNM),

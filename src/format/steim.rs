@@ -76,26 +76,41 @@ pub fn capacity(version: Version, payload_bytes: u64) -> u64 {
 /// Differences of a word by its 2-bit code (rows) and its own top two bits.
 const STEIM1_COUNTS: [[u8; 4]; 4] = [[0; 4], [4; 4], [2; 4], [1; 4]];
 const STEIM2_COUNTS: [[u8; 4]; 4] = [[0; 4], [4; 4], [0, 1, 2, 3], [5, 6, 7, 0]];
+/// The same for two words at once: code, code, top bits, top bits.
+static STEIM1_PAIRS: [u8; 256] = pairs(&STEIM1_COUNTS);
+static STEIM2_PAIRS: [u8; 256] = pairs(&STEIM2_COUNTS);
+
+#[allow(clippy::indexing_slicing)] // evaluated by the compiler
+const fn pairs(counts: &[[u8; 4]; 4]) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        table[index] = counts[index >> 6][index >> 2 & 3] + counts[index >> 4 & 3][index & 3];
+        index += 1;
+    }
+    table
+}
 
 /// Differences that the codes of a payload really hold, counted no further than `enough`. This runs over every
-/// record of an archive: of each word only the byte with its top bits is looked at.
+/// record of an archive: of each word only the byte with its top bits is looked at, two words at a time.
 pub fn count(version: Version, payload: &[u8], little_endian: bool, enough: u64) -> u64 {
-    let counts = match version {
-        Version::Steim1 => &STEIM1_COUNTS,
-        Version::Steim2 => &STEIM2_COUNTS,
+    let table = match version {
+        Version::Steim1 => &STEIM1_PAIRS,
+        Version::Steim2 => &STEIM2_PAIRS,
     };
     let mut total = 0_u64;
-    for (number, frame) in payload.as_chunks::<FRAME_BYTES>().0.iter().enumerate() {
-        // the codes of the constants are shifted out where a frame has them
-        let (words, _) = frame.as_chunks::<4>();
-        let skip = if number == 0 { 3 } else { 1 };
-        let mut codes = word(words.first().map_or(&[], |w| w.as_slice()), little_endian) << (2 * skip);
+    let mut constants = 0x3c00_0000_u32;
+    for frame in payload.as_chunks::<FRAME_BYTES>().0 {
+        // the codes of words that hold constants say "no data", whatever they are: of word 0 in every frame, of
+        // words 1 and 2 in the first
+        let mut codes = word(frame.get(..4).unwrap_or_default(), little_endian) & !(0xc000_0000 | constants);
+        constants = 0;
         let mut in_frame = 0_u32;
-        for &[first, _, _, last] in words.iter().skip(skip) {
-            let top = if little_endian { last } else { first } >> 6;
-            let row = counts.get((codes >> 30) as usize).unwrap_or(&[0; 4]);
-            in_frame += u32::from(row.get(usize::from(top)).copied().unwrap_or(0));
-            codes <<= 2;
+        for &[first0, _, _, last0, first1, _, _, last1] in frame.as_chunks::<8>().0 {
+            let (top0, top1) = if little_endian { (last0, last1) } else { (first0, first1) };
+            let index = (codes >> 24) as u8 & 0xf0 | top0 >> 4 & 0x0c | top1 >> 6;
+            in_frame += u32::from(table.get(usize::from(index)).copied().unwrap_or(0));
+            codes <<= 4;
         }
         total += u64::from(in_frame);
         if total >= enough {

@@ -189,6 +189,9 @@ fn without_blockette_1000_the_next_header_gives_the_length() {
         };
         assert_eq!(places(&a), places(&b), "{length}");
         assert_eq!((b.state, b.flags), (State::Ok, flags::ASSUMED));
+        let pieces = read(file(&without).path(), &b.records).unwrap();
+        let got: Vec<f64> = pieces.iter().flat_map(|p| p.samples.clone()).collect();
+        assert_eq!(got, samples.iter().map(|&s| f64::from(s)).collect::<Vec<_>>());
     }
 }
 

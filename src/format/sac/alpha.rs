@@ -133,7 +133,7 @@ fn parse_header(view: &[u8]) -> Option<(Header, usize)> {
         version: integer(NVHDR),
         npts: integer(NPTS),
         file_type: integer(super::IFTYPE),
-        evenly_spaced: integer(super::LEVEN) == 1,
+        evenly_spaced: integer(super::LEVEN) != 0,
         code: ChannelCode {
             network: name(7, 0),
             station: name(0, 0),

@@ -17,7 +17,12 @@ pub fn decode(record: &Record, payload: &[u8]) -> Result<Decoded, String> {
     let little = record.data_little_endian;
     let count = record.npts as usize;
     if let Some(version) = steim_version(record.encoding) {
-        let decoded = steim::decode(version, payload, count, little);
+        let mut decoded = steim::decode(version, payload, count, little);
+        if record.flags & flags::ASSUMED != 0 && !decoded.integrity_ok {
+            // nothing names the encoding: the check value tells Steim-2 from Steim-1
+            let other = steim::decode(Version::Steim2, payload, count, little);
+            decoded = if other.integrity_ok { other } else { decoded };
+        }
         let integrity_ok = decoded.integrity_ok && record.flags & flags::LYING_COUNT == 0;
         return Ok(Decoded { samples: decoded.samples.into_iter().map(f64::from).collect(), integrity_ok });
     }

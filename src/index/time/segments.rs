@@ -2,7 +2,7 @@
 //! users know from there: a record extends a segment at either end when its start is within half a sample of the
 //! expected time and the rates agree to 1e-4 (relative). Records may come in any order.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::format::waveform::{Record, Scan, sample_time};
 use crate::index::time::leap::leap_ns;
@@ -60,8 +60,8 @@ struct Growing {
 /// Ends of segments that were left behind, to find what a record out of order extends.
 #[derive(Default)]
 struct Parked {
-    by_next: BTreeMap<(u32, Time, usize), ()>,
-    by_start: BTreeMap<(u32, Time, usize), ()>,
+    by_last: BTreeSet<(u32, Time, usize)>,
+    by_start: BTreeSet<(u32, Time, usize)>,
 }
 
 /// Joins the records of a scan to segments, sorted by stream, start and place in the file.
@@ -212,12 +212,12 @@ impl Growing {
 
 impl Parked {
     fn insert(&mut self, at: usize, segment: &Growing) {
-        self.by_next.insert((segment.stream, segment.last, at), ());
-        self.by_start.insert((segment.stream, segment.start, at), ());
+        self.by_last.insert((segment.stream, segment.last, at));
+        self.by_start.insert((segment.stream, segment.start, at));
     }
 
     fn remove(&mut self, at: usize, segment: &Growing) {
-        self.by_next.remove(&(segment.stream, segment.last, at));
+        self.by_last.remove(&(segment.stream, segment.last, at));
         self.by_start.remove(&(segment.stream, segment.start, at));
     }
 
@@ -237,7 +237,7 @@ impl Parked {
         let interval = interval_ns(record.sampling_rate);
         let tolerance = interval / 2;
         let last_due = record.start.0.saturating_sub(interval);
-        let before = find(&self.by_next, record.stream, last_due, tolerance, |at| {
+        let before = find(&self.by_last, record.stream, last_due, tolerance, |at| {
             growing.get(at).is_some_and(|s| s.is_followed_by(record))
         });
         let after = self.after(record, growing);
@@ -268,7 +268,7 @@ impl Parked {
 
 /// The first fitting segment whose time lies within `tolerance` of `due`, in ns.
 fn find(
-    map: &BTreeMap<(u32, Time, usize), ()>,
+    set: &BTreeSet<(u32, Time, usize)>,
     stream: u32,
     due: i64,
     tolerance: i64,
@@ -276,5 +276,5 @@ fn find(
 ) -> Option<usize> {
     let from = (stream, Time(due.saturating_sub(tolerance)), 0);
     let to = (stream, Time(due.saturating_add(tolerance)), usize::MAX);
-    map.range(from..=to).take(CANDIDATES).map(|(&(_, _, at), ())| at).find(|&at| fits(at))
+    set.range(from..=to).take(CANDIDATES).map(|&(_, _, at)| at).find(|&at| fits(at))
 }
