@@ -5,8 +5,9 @@ use super::sample::{Sample, finite};
 /// Half of the distance between the largest and the smallest value.
 pub fn amplitude(sample: &Sample) -> Option<f64> {
     let values = sample.values();
-    let low = values.iter().copied().reduce(f64::min)?;
-    let high = values.iter().copied().reduce(f64::max)?;
+    let first = *values.first()?;
+    let low = values.iter().fold(first, |low, &v| if v < low { v } else { low });
+    let high = values.iter().fold(first, |high, &v| if v > high { v } else { high });
     finite(0.5 * high - 0.5 * low)
 }
 
