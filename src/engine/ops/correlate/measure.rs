@@ -299,7 +299,7 @@ impl<'a> Function<'a> {
     ) -> Option<(isize, f64)> {
         let mut best: Option<(f64, f64, isize, f64)> = None;
         for (i, v) in coarse.iter().enumerate() {
-            if !(height(*v) >= top - 2.0 * KERNEL_TOLERANCE) {
+            if height(*v) < top - 2.0 * KERNEL_TOLERANCE {
                 continue;
             }
             let lag = i as isize - self.lags;

@@ -2,7 +2,6 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use proptest::prelude::*;
 
 use super::*;
 use crate::engine::ops::pair::{Event, MaxSep, Pick};

@@ -211,7 +211,8 @@ fn condition(
         }
     }
     let kept = samples[(core_first - guard - first) as usize..=(core_last + guard - first) as usize].to_vec();
-    if !(rms(&kept) >= LEAST_FILTERED_RMS * before) || before == 0.0 {
+    let after = rms(&kept);
+    if before == 0.0 || after < LEAST_FILTERED_RMS * before || !after.is_finite() {
         return Err(Reason::Constant);
     }
     Ok(Conditioned {

@@ -243,40 +243,69 @@ fn copies_at_100_and_200_hz_give_the_same_times() {
 
 #[test]
 fn refusals_say_why() {
-    // what is done to the second of two events, and the reason
-    type Change = fn(&mut Source, &mut Memory);
-    let cases: [(&str, Change); 9] = [
-        ("no_data", |_, w| w.0.retain(|e| e.1.start.0 < 1_700_003_000_000_000_000)),
-        ("gap", |_, w| w.0.retain(|e| !(e.1.start.0 > 1_700_003_000_000_000_000 && e.1.start.0 % 7 == 0))),
-        ("constant", |_, w| w.0.iter_mut().skip(5).for_each(|e| e.1.samples.fill(3.0))),
-        ("constant", |_, w| {
-            // 2 of 10 counts of drift in a straight line: the filter leaves nothing.
-            w.0.iter_mut().skip(5).for_each(|e| e.1.samples.fill(0.0));
+    // The records of the second event are 5 to 9, its pick lies in record 7: what is done to them, and the reason.
+    type Change = fn(&mut Vec<(ChannelCode, Piece)>);
+    let cases: [(&str, Change); 11] = [
+        ("no_data", |w| w.truncate(5)),
+        ("gap", |w| drop(w.remove(7))),
+        ("gap", |w| w[7].1.samples.truncate(200)),
+        ("constant", |w| w.iter_mut().skip(5).for_each(|e| e.1.samples.fill(3.0))),
+        ("constant", |w| {
+            // A straight line: nothing is left of it but rounding.
+            let all = w.iter_mut().skip(5).flat_map(|e| e.1.samples.iter_mut());
+            all.enumerate().for_each(|(i, x)| *x = i as f64);
         }),
-        ("no_channel", |_, w| w.0.iter_mut().skip(5).for_each(|e| e.0.channel = "EHZ".to_owned())),
-        ("rate_change", |_, w| w.0[7].1.sampling_rate_hz = 50.0),
-        ("time_tear", |_, w| w.0[7].1.start.0 += 6_000_000),
-        ("overlap", |_, w| {
-            let mut copy = w.0[7].clone();
-            copy.1.samples[170] += 1.0;
-            w.0.push(copy);
+        ("no_channel", |w| w.iter_mut().skip(5).for_each(|e| e.0.channel = "EHZ".to_owned())),
+        ("rate_change", |w| {
+            let mut slow = w[7].clone();
+            slow.1.start.0 += 1_800_000_000;
+            slow.1.sampling_rate_hz = 50.0;
+            w[7].1.samples.truncate(180);
+            w.push(slow);
         }),
-        ("edge", |s, _| s.pick_error_s += 0.3),
+        ("time_tear", |w| {
+            let mut late = w[7].clone();
+            late.1.samples.drain(..180);
+            late.1.start.0 += 1_800_000_000 + 6_000_000;
+            w[7].1.samples.truncate(180);
+            w.push(late);
+        }),
+        ("overlap", |w| {
+            let mut copy = w[7].clone();
+            copy.1.samples[100] += 1.0;
+            w.push(copy);
+        }),
+        ("short_pad", |w| drop(w.drain(8..))),
+        ("edge", |w| w.iter_mut().skip(5).for_each(|e| e.1.start.0 += 310_000_000)),
     ];
     for (reason, change) in cases {
         let mut random = Random(9);
-        let mut sources: Vec<Source> = (0..2).map(|i| source(i, &mut random)).collect();
-        sources.iter_mut().for_each(|s| s.pick_error_s = 0.02);
-        change(&mut sources[1], &mut Memory::default());
+        let place = |s| Source { pick_error_s: 0.02, lead_s: 9.5, ..s };
+        let sources: Vec<Source> = (0..2).map(|i| place(source(i, &mut random))).collect();
         let (events, picks, mut waveforms) = world(&sources, 1);
-        if reason == "gap" {
-            waveforms.0.remove(7);
-        } else {
-            change(&mut sources[1], &mut waveforms);
-        }
+        change(&mut waveforms.0);
         let out = correlate(Catalogue::new(events, picks).expect("ids"), None, &waveforms, &p_wave());
         let out = out.expect("correlated");
-        assert_eq!(text(&out.refusals, "reason"), [reason], "{:?}", out.rows);
+        assert_eq!(text(&out.refusals, "reason"), [reason], "{reason}: {:?}", out.rows);
         assert_eq!(out.rows.num_rows(), 0, "{reason}");
     }
+}
+
+#[test]
+fn copies_that_agree_do_no_harm() {
+    let mut random = Random(9);
+    let sources: Vec<Source> = (0..2).map(|i| source(i, &mut random)).collect();
+    let (events, picks, mut waveforms) = world(&sources, 1);
+    let catalogue = Catalogue::new(events, picks).expect("ids");
+    let plain = correlate(catalogue.clone(), None, &waveforms, &p_wave()).expect("correlated");
+    waveforms.0.extend_from_within(..);
+    // One more copy that is cut otherwise.
+    let (code, mut piece) = waveforms.0[7].clone();
+    piece.start = stored(piece.start, 0.5);
+    piece.samples.drain(..50);
+    piece.samples.extend_from_slice(&waveforms.0[8].1.samples[..70]);
+    waveforms.0.push((code, piece));
+    let twice = correlate(catalogue, None, &waveforms, &p_wave()).expect("correlated");
+    assert_eq!(plain.rows, twice.rows);
+    assert_eq!(plain.rows.num_rows(), 1);
 }
