@@ -245,7 +245,7 @@ fn copies_at_100_and_200_hz_give_the_same_times() {
 fn refusals_say_why() {
     // The records of the second event are 5 to 9, its pick lies in record 7: what is done to them, and the reason.
     type Change = fn(&mut Vec<(ChannelCode, Piece)>);
-    let cases: [(&str, Change); 11] = [
+    let cases: [(&str, Change); 12] = [
         ("no_data", |w| w.truncate(5)),
         ("gap", |w| drop(w.remove(7))),
         ("gap", |w| w[7].1.samples.truncate(200)),
@@ -275,7 +275,11 @@ fn refusals_say_why() {
             copy.1.samples[100] += 1.0;
             w.push(copy);
         }),
-        ("short_pad", |w| drop(w.drain(8..))),
+        ("short_pad", |w| {
+            w.truncate(8);
+            w[7].1.samples.truncate(280);
+        }),
+        ("not_finite", |w| w[7].1.samples[130] = f64::NAN),
         ("edge", |w| w.iter_mut().skip(5).for_each(|e| e.1.start.0 += 310_000_000)),
     ];
     for (reason, change) in cases {
