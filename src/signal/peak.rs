@@ -153,7 +153,7 @@ fn concave(values: &[f64], at: usize) -> (f64, f64) {
     let c0 = det([[t[0], s[1], s[2]], [t[1], s[2], s[3]], [t[2], s[3], s[4]]]) / whole;
     let c1 = det([[s[0], t[0], s[2]], [s[1], t[1], s[3]], [s[2], t[2], s[4]]]) / whole;
     let c2 = det([[s[0], s[1], t[0]], [s[1], s[2], t[1]], [s[2], s[3], t[2]]]) / whole;
-    if !(c2 < 0.0) {
+    if c2 >= 0.0 || c2.is_nan() {
         return (at as f64, values[at]);
     }
     let x = (-c1 / (2.0 * c2)).clamp(first as f64 - at as f64, last as f64 - at as f64);

@@ -9,6 +9,7 @@
 //! the lag is positive when the signal of event 2 is later after its pick than that of event 1.
 
 mod channels;
+mod coarse;
 mod measure;
 mod rows;
 mod station;

@@ -48,7 +48,8 @@ fn stations(context: &Context<'_>) -> Result<Option<Stations>> {
     if batch.num_rows() == 0 { Ok(None) } else { Stations::from_batches(&[batch]).map(Some) }
 }
 
-fn built_in(table: &str, context: &Context<'_>) -> Result<Batch> {
+/// All rows of a built-in table.
+pub fn built_in(table: &str, context: &Context<'_>) -> Result<Batch> {
     let Some(info) = context.tables.find(table) else {
         return Err(Error::Refused { message: format!("there is no table `{table}`"), help: None });
     };

@@ -80,6 +80,8 @@ pub enum Reason {
     Overlap,
     /// All samples are equal, or the filter leaves nothing.
     Constant,
+    /// A sample is not a number, or infinite.
+    NotFinite,
     /// The sampling rate changes inside the window.
     RateChange,
     /// Less than 0.6 of the samples asked for, or less than 8, are left after S-P shortening.
@@ -107,6 +109,7 @@ impl Reason {
             Reason::Gap => "gap",
             Reason::Overlap => "overlap",
             Reason::Constant => "constant",
+            Reason::NotFinite => "not_finite",
             Reason::RateChange => "rate_change",
             Reason::Short => "short",
             Reason::TimeTear => "time_tear",

@@ -1,17 +1,13 @@
 //! One link from windows to numbers: correlation function, largest value, peak, quality.
 
-use std::collections::HashMap;
-use std::sync::RwLock;
-
-use realfft::RealFftPlanner;
-
 use crate::engine::ops::window::{Flags, Reason, Window, lag_samples, sample_range};
 use crate::model::station::ChannelCode;
 use crate::signal::correlate::{Norm, Traces};
-use crate::signal::kernel::{self, KERNEL_TOLERANCE, Kernel, Plan};
+use crate::signal::kernel::KERNEL_TOLERANCE;
 use crate::signal::peak::{HALF_WIDTH, Peak, angular_frequency, refine, shifted};
 use crate::signal::quality::{CYCLE_SKIP_PERIODS, CYCLE_SKIP_RATIO, local_maxima, sigma_dt};
 
+use super::coarse::{Kernels, Ready, coefficients};
 use super::{PhaseSpec, Spec};
 
 /// Part of the samples asked for that must be left after S-P shortening.
@@ -23,68 +19,39 @@ const SAME_GRID_SAMPLES: f64 = 1e-6;
 /// A correlation function holds frequencies up to this many times the high corner of the filter.
 const CORNER_MARGIN: f64 = 1.5;
 
-/// Plans of transforms, made once for each length.
-#[derive(Debug, Default)]
-pub struct Kernels(RwLock<HashMap<usize, Plan>>);
-
-impl Kernels {
-    fn plan(&self, length: usize) -> Plan {
-        if let Some(plan) = self.0.read().ok().and_then(|p| p.get(&length).cloned()) {
-            return plan;
-        }
-        let plan = Plan::new(&mut RealFftPlanner::new(), length);
-        if let Ok(mut plans) = self.0.write() {
-            plans.insert(length, plan.clone());
-        }
-        plan
-    }
-}
-
 /// One channel of a link.
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'a> {
-    weight: f64,
-    codes: (&'a ChannelCode, &'a ChannelCode),
-    first: &'a Window,
-    second: &'a Window,
-    spans_s: ((f64, f64), (f64, f64)),
+    /// Of the component.
+    pub weight: f64,
+    /// At event 1 and at event 2.
+    pub codes: (&'a ChannelCode, &'a ChannelCode),
+    /// Of event 1.
+    pub first: &'a Ready,
+    /// Of event 2.
+    pub second: &'a Ready,
 }
 
 impl<'a> Part<'a> {
-    /// Two windows with the spans they were made for.
-    pub fn new<W: AsRef<Window>>(
-        weight: f64,
-        codes: (&'a ChannelCode, &'a ChannelCode),
-        one: &'a (W, (f64, f64)),
-        two: &'a (W, (f64, f64)),
-    ) -> Part<'a> {
-        Part { weight, codes, first: one.0.as_ref(), second: two.0.as_ref(), spans_s: (one.1, two.1) }
-    }
-
-    /// Weight of the component.
-    pub fn weight(&self) -> f64 {
-        self.weight
-    }
-
     /// Channel code; that of event 1 where EQUIVALENT allows another.
-    pub fn codes(&self) -> String {
-        self.codes.0.channel.clone()
+    pub fn channel(&self) -> &'a str {
+        &self.codes.0.channel
     }
 
     /// Rate of the lags: that of the moving window.
     pub fn sampling_rate_hz(&self) -> f64 {
-        self.second.sampling_rate_hz
+        self.second.window.sampling_rate_hz
     }
 
     /// r1 - r2.
     fn remainder_s(&self) -> f64 {
-        self.first.remainder_s - self.second.remainder_s
+        self.first.window.remainder_s - self.second.window.remainder_s
     }
 
-    /// The intersection of the two windows, as slices.
-    fn traces(&self, clause: &PhaseSpec) -> Result<Traces<'a>, Reason> {
+    /// The intersection of the two windows, as slices, and the number of its first sample.
+    fn traces(&self, clause: &PhaseSpec) -> Result<(Traces<'a>, isize), Reason> {
         let rate = self.sampling_rate_hz();
-        let (one, two) = self.spans_s;
+        let (one, two) = (self.first.span_s, self.second.span_s);
         let (from, to) = sample_range((one.0.max(two.0), one.1.min(two.1)), rate);
         let asked = sample_range(clause.window_s, rate);
         let (left, wanted) = (to - from + 1, asked.1 - asked.0 + 1);
@@ -92,15 +59,14 @@ impl<'a> Part<'a> {
             return Err(Reason::Short);
         }
         let index = |w: &Window, number: isize| usize::try_from(number - w.first).map_err(|_| Reason::Short);
-        let (a, b) = (index(self.first, from)?, index(self.first, to)?);
-        let fixed = self.first.samples.get(a..=b).ok_or(Reason::Short)?;
-        let origin = index(self.second, from)?;
+        let (first, second) = (&self.first.window, &self.second.window);
+        let (a, b) = (index(first, from)?, index(first, to)?);
+        let fixed = first.samples.get(a..=b).ok_or(Reason::Short)?;
+        let origin = index(second, from)?;
         let lags = lag_samples(clause.lag_s, rate);
-        let holds = origin >= lags && origin + fixed.len() + lags <= self.second.samples.len();
-        if !holds {
-            return Err(Reason::Short);
-        }
-        Ok(Traces { fixed, moving: &self.second.samples, origin })
+        let holds = origin >= lags && origin + fixed.len() + lags <= second.samples.len();
+        let traces = Traces { fixed, moving: &second.samples, origin };
+        if holds { Ok((traces, from)) } else { Err(Reason::Short) }
     }
 }
 
@@ -135,9 +101,17 @@ pub enum Outcome {
     Refused(Reason),
 }
 
+/// A channel of a stacked function: its weight (all together 1), its windows, the samples that are compared.
+struct Share<'a> {
+    weight: f64,
+    windows: (&'a Ready, &'a Ready),
+    traces: Traces<'a>,
+    from: isize,
+}
+
 /// A correlation function over the lags `-lags ..= lags`.
 struct Function<'a> {
-    parts: Vec<(f64, Traces<'a>)>,
+    parts: Vec<Share<'a>>,
     norm: Norm,
     lags: isize,
     /// Whole function in f64, from lag `table_first` on, where the channels lie on different grids.
@@ -182,13 +156,14 @@ pub fn measure(
     if lag.abs() == function.lags || lag_s.abs() > clause.lag_s + 1e-9 {
         return Outcome::Refused(Reason::Edge);
     }
-    let flags = parts.iter().fold(Flags::default(), |f, p| f.with(p.first.flags).with(p.second.flags));
+    let flags =
+        parts.iter().fold(Flags::default(), |f, p| f.with(p.first.window.flags).with(p.second.window.flags));
     let quality = function.quality(&coarse, lag, sign, angular_frequency(&values, at));
     Outcome::Measured(Measured {
         lag_s,
         cc: sign * cc,
         second_peak: quality.0,
-        snr: (mean_snr(parts, |p| p.first.snr), mean_snr(parts, |p| p.second.snr)),
+        snr: (mean_snr(parts, |p| p.first.window.snr), mean_snr(parts, |p| p.second.window.snr)),
         sigma_dt_s: angular_frequency(&values, at)
             .and_then(|w| sigma_dt(cc, w * rate, bandwidth_hz(clause, rate), function.length_s(parts, rate))),
         flags: flags.with(quality.1).with(Flags::when(sign < 0.0, Flags::INVERTED)),
@@ -223,7 +198,9 @@ impl<'a> Function<'a> {
         let total: f64 = parts.iter().map(|p| p.weight).sum();
         let mut list = Vec::with_capacity(parts.len());
         for part in parts {
-            list.push((part.weight / total, part.traces(clause)?));
+            let (traces, from) = part.traces(clause)?;
+            let windows = (part.first, part.second);
+            list.push(Share { weight: part.weight / total, windows, traces, from });
         }
         let Some(reference) = parts.first() else { return Err(Reason::NoChannel) };
         let rate = reference.sampling_rate_hz();
@@ -242,11 +219,11 @@ impl<'a> Function<'a> {
     fn tabulate(&self, shifts: &[f64]) -> (isize, Vec<f64>) {
         let reach = self.lags + HALF_WIDTH as isize + 2;
         let (mut first, mut last) = (-reach, reach);
-        for (_, traces) in &self.parts {
-            (first, last) = traces.lags(self.norm, first, last);
+        for share in &self.parts {
+            (first, last) = share.traces.lags(self.norm, first, last);
         }
         let mut sum = vec![0.0; usize::try_from(last - first + 1).unwrap_or(0)];
-        for ((weight, traces), shift) in self.parts.iter().zip(shifts) {
+        for (Share { weight, traces, .. }, shift) in self.parts.iter().zip(shifts) {
             let own: Vec<f64> =
                 (first..=last).map(|l| traces.coefficient(self.norm, l).unwrap_or(0.0)).collect();
             for (s, v) in sum.iter_mut().zip(shifted(&own, *shift)) {
@@ -258,8 +235,8 @@ impl<'a> Function<'a> {
 
     /// Seconds that carry information: the window, times the number of equally weighted channels.
     fn length_s(&self, parts: &[Part<'_>], rate: f64) -> f64 {
-        let squares: f64 = self.parts.iter().map(|p| p.0 * p.0).sum();
-        let samples = self.parts.first().map_or(0, |p| p.1.fixed.len());
+        let squares: f64 = self.parts.iter().map(|p| p.weight * p.weight).sum();
+        let samples = self.parts.first().map_or(0, |p| p.traces.fixed.len());
         if parts.is_empty() { 0.0 } else { samples as f64 / rate / squares }
     }
 
@@ -269,8 +246,8 @@ impl<'a> Function<'a> {
             return usize::try_from(lag - first).ok().and_then(|i| values.get(i)).copied();
         }
         let mut sum = 0.0;
-        for (weight, traces) in &self.parts {
-            sum += weight * traces.coefficient(self.norm, lag)?;
+        for share in &self.parts {
+            sum += share.weight * share.traces.coefficient(self.norm, lag)?;
         }
         Some(sum)
     }
@@ -281,9 +258,11 @@ impl<'a> Function<'a> {
             return (-self.lags..=self.lags).map(|l| self.exact(l).unwrap_or(0.0)).collect();
         }
         let mut sum = vec![0.0; 2 * self.lags as usize + 1];
-        for (weight, traces) in &self.parts {
-            for (s, v) in sum.iter_mut().zip(coarse(traces, self.norm, self.lags as usize, kernels)) {
-                *s += weight * v;
+        for share in &self.parts {
+            let compared = (&share.traces, share.from);
+            let own = coefficients(kernels, share.windows, compared, self.norm, self.lags as usize);
+            for (s, v) in sum.iter_mut().zip(own) {
+                *s += share.weight * v;
             }
         }
         sum
@@ -299,7 +278,7 @@ impl<'a> Function<'a> {
     ) -> Option<(isize, f64)> {
         let mut best: Option<(f64, f64, isize, f64)> = None;
         for (i, v) in coarse.iter().enumerate() {
-            if !(height(*v) >= top - 2.0 * KERNEL_TOLERANCE) {
+            if height(*v) < top - 2.0 * KERNEL_TOLERANCE {
                 continue;
             }
             let lag = i as isize - self.lags;
@@ -327,8 +306,8 @@ impl<'a> Function<'a> {
             Peak::Parabola3 | Peak::Integer => (lag - 1, lag + 1),
             Peak::Concave => (-self.lags, self.lags),
         };
-        for (_, traces) in &self.parts {
-            (first, last) = traces.lags(self.norm, first, last);
+        for share in &self.parts {
+            (first, last) = share.traces.lags(self.norm, first, last);
         }
         if let Some((from, values)) = &self.table {
             (first, last) = (first.max(*from), last.min(from + values.len() as isize - 1));
@@ -366,48 +345,4 @@ impl<'a> Function<'a> {
         let skip = cycle.is_some_and(|c| c > CYCLE_SKIP_RATIO);
         (highest(others), Flags::when(skip, Flags::CYCLE_SKIP))
     }
-}
-
-/// The coefficients of one channel by a kernel.
-fn coarse(t: &Traces<'_>, norm: Norm, lags: usize, kernels: &Kernels) -> Vec<f64> {
-    let n = t.fixed.len();
-    let count = 2 * lags + 1;
-    let mut moving = vec![0.0; n + 2 * lags];
-    match norm {
-        Norm::Sliding => moving.copy_from_slice(&t.moving[t.origin - lags..t.origin + n + lags]),
-        Norm::Full => moving[lags..lags + n].copy_from_slice(&t.moving[t.origin..t.origin + n]),
-    }
-    // Scaled to 1, so that f32 neither overflows nor vanishes.
-    let scale = |x: &[f64]| x.iter().fold(0.0_f64, |m, v| m.max(v.abs())).max(f64::MIN_POSITIVE);
-    let (scale1, scale2) = (scale(t.fixed), scale(&moving));
-    let mut sums = vec![0.0_f32; count];
-    match kernel::choose(n, count) {
-        Kernel::Direct => {
-            let fixed: Vec<f32> = t.fixed.iter().map(|x| (x / scale1) as f32).collect();
-            let mut padded: Vec<f32> = moving.iter().map(|x| (x / scale2) as f32).collect();
-            padded.resize(kernel::padded_length(n, count), 0.0);
-            kernel::direct(&fixed, &padded, &mut sums);
-        }
-        Kernel::Fft => {
-            let plan = kernels.plan(kernel::fft_length(n + 2 * lags));
-            let fixed: Vec<f64> = t.fixed.iter().map(|x| x / scale1).collect();
-            let scaled: Vec<f64> = moving.iter().map(|x| x / scale2).collect();
-            plan.sums(&plan.spectrum(&fixed), &plan.spectrum(&scaled), &mut sums);
-        }
-    }
-    let energy = |x: &[f64], s: f64| x.iter().map(|v| (v / s) * (v / s)).sum::<f64>();
-    let fixed_energy = energy(t.fixed, scale1);
-    let mut under = energy(&moving[..n], scale2);
-    if norm == Norm::Full {
-        under = energy(&moving, scale2);
-    }
-    let coefficient = |(l, sum): (usize, &f32)| {
-        if norm == Norm::Sliding && l > 0 {
-            let (gone, come) = (moving[l - 1] / scale2, moving[l + n - 1] / scale2);
-            under += come * come - gone * gone;
-        }
-        let product = (fixed_energy * under.max(0.0)).sqrt();
-        if product > 0.0 { (f64::from(*sum) / product).clamp(-1.1, 1.1) } else { 0.0 }
-    };
-    sums.iter().enumerate().map(coefficient).collect()
 }

@@ -51,12 +51,12 @@ pub struct Refusal {
 impl Row {
     /// COMBINE weighted: the weighted mean of lag and cc over channels; `None` without channels.
     pub fn weighted(found: &[(&Part<'_>, Measured)]) -> Option<Measured> {
-        let total: f64 = found.iter().map(|f| f.0.weight()).sum();
+        let total: f64 = found.iter().map(|f| f.0.weight).sum();
         let mean = |of: &dyn Fn(&Measured) -> Option<f64>| -> Option<f64> {
-            let sum: Option<f64> = found.iter().map(|f| Some(f.0.weight() * of(&f.1)?)).sum();
+            let sum: Option<f64> = found.iter().map(|f| Some(f.0.weight * of(&f.1)?)).sum();
             sum.map(|s| s / total).filter(|m| m.is_finite())
         };
-        let error = found.iter().map(|f| Some((f.0.weight() * f.1.sigma_dt_s?).powi(2))).sum::<Option<f64>>();
+        let error = found.iter().map(|f| Some((f.0.weight * f.1.sigma_dt_s?).powi(2))).sum::<Option<f64>>();
         Some(Measured {
             lag_s: mean(&|m| Some(m.lag_s))?,
             cc: mean(&|m| Some(m.cc))?,

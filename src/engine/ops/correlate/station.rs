@@ -7,12 +7,13 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use crate::engine::ops::pair::{Catalogue, Class, Link, Pair, Pick};
-use crate::engine::ops::window::{Noise, Reason, Request, Stretch, Waveforms, Window, prepare, same_rate};
+use crate::engine::ops::window::{Noise, Reason, Request, Stretch, Waveforms, prepare, same_rate};
 use crate::error::Result;
 use crate::model::station::ChannelCode;
 
 use super::channels::{Available, Channel, choose};
-use super::measure::{Kernels, Outcome, Part, measure};
+use super::coarse::{Kernels, Ready};
+use super::measure::{Measured, Outcome, Part, measure};
 use super::rows::{Refusal, Results, Row};
 use super::{Combine, PhaseSpec, Spec, Stats};
 
@@ -87,7 +88,7 @@ struct Site<'a> {
 }
 
 /// Windows by need; of several rates, in ascending order.
-type Windows = HashMap<Need, std::result::Result<Vec<(Arc<Window>, (f64, f64))>, Reason>>;
+type Windows = HashMap<Need, std::result::Result<Vec<Ready>, Reason>>;
 
 /// Does the jobs of one station.
 pub fn work(
@@ -274,8 +275,7 @@ fn windows(context: &Context<'_>, sites: &[Site<'_>], needs: &[(Need, Vec<f64>)]
         let site = &sites[need.0];
         let stretches = site.available.channels.get(&need.1).map_or(&[][..], Vec::as_slice);
         let made = prepare(context.waveforms, stretches, &site.request, rates)?;
-        let made =
-            made.map(|list| list.into_iter().map(|w| (Arc::new(w), site.request.span_s)).collect::<Vec<_>>());
+        let made = made.map(|list| list.into_iter().map(|w| Ready::new(w, site.request.span_s)).collect());
         Ok((need.clone(), made))
     };
     needs.par_iter().map(make).collect()
@@ -327,13 +327,13 @@ impl Station<'_> {
                         Outcome::Measured(m) => found.push((part, m)),
                         Outcome::BelowMinCc { .. } => {}
                         Outcome::Refused(reason) => {
-                            done.refusals.push(self.refusal(job, part.codes(), reason));
+                            done.refusals.push(self.refusal(job, part.channel().to_owned(), reason));
                         }
                     }
                 }
                 match Row::weighted(&found) {
                     Some(m) if m.cc.abs() >= clause.min_cc => {
-                        let names: Vec<String> = found.iter().map(|f| f.0.codes()).collect();
+                        let names: Vec<&str> = found.iter().map(|f| f.0.channel()).collect();
                         self.keep(job, names.join(","), m, &mut done);
                     }
                     Some(_) => done.below_min_cc += 1,
@@ -351,7 +351,7 @@ impl Station<'_> {
         }
         let clause = &self.context.spec.phases[job.phase as usize];
         done.correlations += parts.len();
-        let names = || parts.iter().map(Part::codes).collect::<Vec<_>>().join(",");
+        let names = || parts.iter().map(Part::channel).collect::<Vec<_>>().join(",");
         match measure(&self.context.kernels, parts, self.context.spec, clause, clause.min_cc) {
             Outcome::Measured(m) => self.keep(job, names(), m, done),
             Outcome::BelowMinCc { early } => {
@@ -363,7 +363,7 @@ impl Station<'_> {
     }
 
     /// A row, unless its signal is not clear enough.
-    fn keep(&self, job: &Job, channel: String, measured: super::measure::Measured, done: &mut Done) {
+    fn keep(&self, job: &Job, channel: String, measured: Measured, done: &mut Done) {
         if let Some(least) = self.context.spec.min_snr {
             let clear = |snr: Option<f64>| snr.is_some_and(|s| s >= least);
             if !(clear(measured.snr.0) && clear(measured.snr.1)) {
@@ -421,7 +421,7 @@ impl Station<'_> {
             };
             let part = match (one, two) {
                 (Ok(one), Ok(two)) => same_rates(one, two)
-                    .map(|(w1, w2)| Part::new(*weight, (&a.1, &b.1), w1, w2))
+                    .map(|(first, second)| Part { weight: *weight, codes: (&a.1, &b.1), first, second })
                     .ok_or(Reason::Rates),
                 (Err(reason), _) | (_, Err(reason)) => Err(*reason),
             };
@@ -430,7 +430,7 @@ impl Station<'_> {
                 Ok(part) if known_rate.is_none_or(|r| same_rate(r, part.sampling_rate_hz())) => {
                     parts.push(part)
                 }
-                Ok(part) => done.refusals.push(self.refusal(job, part.codes(), Reason::Rates)),
+                Ok(part) => done.refusals.push(self.refusal(job, part.channel().to_owned(), Reason::Rates)),
                 Err(reason) => done.refusals.push(self.refusal(job, first.channel.clone(), reason)),
             }
         }
@@ -438,13 +438,9 @@ impl Station<'_> {
     }
 }
 
-/// A window with the span in s that it was made for.
-type Spanned = (Arc<Window>, (f64, f64));
-
 /// The two windows of one rate; of several, of the highest both have.
-fn same_rates<'w>(one: &'w [Spanned], two: &'w [Spanned]) -> Option<(&'w Spanned, &'w Spanned)> {
+fn same_rates<'w>(one: &'w [Ready], two: &'w [Ready]) -> Option<(&'w Ready, &'w Ready)> {
+    let rate = |r: &Ready| r.window.sampling_rate_hz;
     let couples = one.iter().flat_map(|a| two.iter().map(move |b| (a, b)));
-    couples
-        .filter(|(a, b)| same_rate(a.0.sampling_rate_hz, b.0.sampling_rate_hz))
-        .max_by(|x, y| x.0.0.sampling_rate_hz.total_cmp(&y.0.0.sampling_rate_hz))
+    couples.filter(|(a, b)| same_rate(rate(a), rate(b))).max_by(|x, y| rate(x.0).total_cmp(&rate(y.0)))
 }

@@ -9,6 +9,7 @@ use crate::engine::ops::window::{Piece, Stretch};
 use crate::model::station::ChannelCode;
 use crate::model::time::Time;
 
+mod components;
 mod fdtcc;
 mod synthetic;
 

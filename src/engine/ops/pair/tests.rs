@@ -94,7 +94,8 @@ fn phases_link_by_name_then_by_time() {
     let place = (35.0, -117.0, 5.0);
     // picks of event 1, picks of event 2, (index, index) of the links as (station phase, station phase)
     type Picks<'a> = &'a [(&'a str, &'a str, f64)];
-    let cases: [(Picks<'_>, Picks<'_>, &[(&str, &str)]); 6] = [
+    type Case<'a> = (Picks<'a>, Picks<'a>, &'a [(&'a str, &'a str)]);
+    let cases: [Case<'_>; 6] = [
         (&[("A", "P", 1.0)], &[("A", "P", 11.0)], &[("P", "P")]),
         (&[("A", "Pg", 1.0)], &[("A", "Pn", 11.0)], &[]),
         (&[("A", "Pg", 2.0), ("A", "Pn", 1.0)], &[("A", "Pn", 11.0), ("A", "Pg", 12.0)], &[("Pn", "Pn")]),

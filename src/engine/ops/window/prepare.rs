@@ -134,94 +134,139 @@ fn noise_run(
     Ok(assemble(pieces, middle).ok().map(|run| (run, length_s)))
 }
 
+/// What is cut out of a run, at one rate.
+#[derive(Clone, Copy)]
+struct Cut<'a> {
+    span_s: (f64, f64),
+    lag_s: f64,
+    how: &'a Conditioning,
+    rate_hz: f64,
+}
+
+/// Samples with their place in time from the pick: sample `i` of `values` has the number `first + i`.
+struct Trace {
+    values: Vec<f64>,
+    first: isize,
+    rate_hz: f64,
+    remainder_s: f64,
+}
+
+impl Trace {
+    /// Seconds after the pick of a sample number.
+    fn time_s(&self, number: isize) -> f64 {
+        number as f64 / self.rate_hz - self.remainder_s
+    }
+
+    fn last(&self) -> isize {
+        self.first + self.values.len() as isize - 1
+    }
+
+    /// Samples from one number to another, both included.
+    fn between(&self, from: isize, to: isize) -> &[f64] {
+        &self.values[(from - self.first) as usize..=(to - self.first) as usize]
+    }
+}
+
 /// A conditioned stretch of a run: samples from number `core.0 - guard` to `core.1 + guard`.
 struct Conditioned {
-    samples: Vec<f64>,
-    first: isize,
+    trace: Trace,
     core: (isize, isize),
-    remainder_s: f64,
     short_pad: bool,
+    /// Of the core, before anything was done to it.
     raw: Vec<f64>,
 }
 
-/// Conditions window and lag of a run at `rate_hz`.
-fn condition(
-    run: &Run,
-    span_s: (f64, f64),
-    lag_s: f64,
-    how: &Conditioning,
-    rate_hz: f64,
-) -> std::result::Result<Conditioned, Reason> {
-    let own = run.sampling_rate_hz;
-    let range = |rate: f64| {
-        let ((a, b), lag) = (sample_range(span_s, rate), lag_samples(lag_s, rate) as isize);
-        (a - lag, b + lag, (how.pad_s() * rate).round() as isize)
-    };
-    if let Some(f) = how.filter {
+impl Cut<'_> {
+    /// Numbers of the first and last sample of the window with its lag, and samples of the pad.
+    fn core(&self, rate_hz: f64) -> (isize, isize, isize) {
+        let (a, b) = sample_range(self.span_s, rate_hz);
+        let lag = lag_samples(self.lag_s, rate_hz) as isize;
+        (a - lag, b + lag, (self.how.pad_s() * rate_hz).round() as isize)
+    }
+
+    /// Are the corners where a filter at this rate can have them?
+    fn check_corners(&self) -> std::result::Result<(), Reason> {
+        let Some(f) = self.how.filter else { return Ok(()) };
         let high = f.band.high_corner_hz().or(f.band.low_corner_hz()).unwrap_or(0.0);
         let low = f.band.low_corner_hz().unwrap_or(high);
-        let nyquist = rate_hz / 2.0;
-        if !(low > 0.0 && low <= high && high < HIGHEST_CORNER * nyquist) {
-            return Err(Reason::Corner);
+        let possible = low > 0.0 && low <= high && high < HIGHEST_CORNER * self.rate_hz / 2.0;
+        if possible { Ok(()) } else { Err(Reason::Corner) }
+    }
+
+    /// Conditions window and lag of a run.
+    fn condition(&self, run: &Run) -> std::result::Result<Conditioned, Reason> {
+        self.check_corners()?;
+        let (core_first, core_last, pad) = self.core(run.sampling_rate_hz);
+        check_core(run, (core_first, core_last), pad)?;
+        let run_trace = |from: isize, to: isize| {
+            run.samples[(from - run.first) as usize..=(to - run.first) as usize].to_vec()
+        };
+        let raw = run_trace(core_first, core_last);
+        // Two samples more than the pad: the ramps, laid in time, may end between samples.
+        let (from, to) = ((core_first - pad - 2).max(run.first), (core_last + pad + 2).min(run.last()));
+        let values = run_trace(from, to);
+        if raw.iter().all(|x| *x == raw[0]) {
+            return Err(Reason::Constant);
         }
+        if values.iter().any(|x| !x.is_finite()) {
+            return Err(Reason::NotFinite);
+        }
+        let (rate_hz, remainder_s) = (run.sampling_rate_hz, run.remainder_s);
+        let mut trace = Trace { values, first: from, rate_hz, remainder_s };
+        remove_trend(&mut trace.values);
+        if !same_rate(rate_hz, self.rate_hz) {
+            trace = resampled(&trace, self.rate_hz);
+        }
+        let (core_first, core_last, pad) = self.core(trace.rate_hz);
+        let room = (core_first - trace.first).min(trace.last() - core_last);
+        if room < 0 {
+            return Err(Reason::ShortPad);
+        }
+        let guard = (GUARD_SAMPLES as isize).min(pad / 4).min(room);
+        let before = rms(&trace.values);
+        self.taper(&mut trace, guard);
+        self.filter(&mut trace)?;
+        trace.values = trace.between(core_first - guard, core_last + guard).to_vec();
+        trace.first = core_first - guard;
+        let after = rms(&trace.values);
+        if before == 0.0 || after < LEAST_FILTERED_RMS * before || !after.is_finite() {
+            return Err(Reason::Constant);
+        }
+        Ok(Conditioned { trace, core: (core_first, core_last), short_pad: room < pad, raw })
     }
-    let (core_first, core_last, pad) = range(own);
-    check_core(run, (core_first, core_last), pad)?;
-    // Two samples more than the pad: the ramps, laid in time, may end between samples.
-    let (from, to) = ((core_first - pad - 2).max(run.first), (core_last + pad + 2).min(run.last()));
-    let cut = |a: isize, b: isize| run.samples[(a - run.first) as usize..=(b - run.first) as usize].to_vec();
-    let raw = cut(core_first, core_last);
-    if raw.iter().all(|x| *x == raw[0]) {
-        return Err(Reason::Constant);
+
+    /// Ramps in the pad, outside the guard. They are laid in time from the pick, where the data allow it, so that
+    /// every copy of a signal gets the same weight whatever its sample phase.
+    fn taper(&self, trace: &mut Trace, guard: isize) {
+        let (pad_s, guard_s) = (self.how.pad_s(), guard as f64 / trace.rate_hz);
+        let (window_low, window_high) = (self.span_s.0 - self.lag_s, self.span_s.1 + self.lag_s);
+        let start_s = trace.time_s(trace.first);
+        let low_end = start_s.max(window_low - pad_s);
+        let high_end = trace.time_s(trace.last()).min(window_high + pad_s);
+        let rise_s = self.how.taper * (window_low - guard_s - low_end).max(0.0);
+        let fall_s = self.how.taper * (high_end - window_high - guard_s).max(0.0);
+        let ramps = ((low_end, low_end + rise_s), (high_end - fall_s, high_end));
+        taper(&mut trace.values, start_s, trace.rate_hz, ramps);
     }
-    let mut samples = cut(from, to);
-    remove_trend(&mut samples);
-    let (mut first, mut remainder_s) = (from, run.remainder_s);
-    if !same_rate(own, rate_hz) {
-        let start_s = from as f64 / own - remainder_s;
-        samples = resample(&samples, own, rate_hz);
-        first = -((-start_s * rate_hz + 0.5).floor() as isize);
-        remainder_s = first as f64 / rate_hz - start_s;
-    }
-    let rate = if same_rate(own, rate_hz) { own } else { rate_hz };
-    let (core_first, core_last, pad) = range(rate);
-    let last = first + samples.len() as isize - 1;
-    let room = (core_first - first).min(last - core_last);
-    if room < 0 {
-        return Err(Reason::ShortPad);
-    }
-    let guard = (GUARD_SAMPLES as isize).min(pad / 4).min(room);
-    let before = rms(&samples);
-    let at = |number: isize| number as f64 / rate - remainder_s;
-    let start_s = at(first);
-    // The ramps are laid in time from the pick, where data allow it, so that every copy of a signal gets the same.
-    let (low_end, high_end) =
-        (start_s.max(span_s.0 - lag_s - how.pad_s()), at(last).min(span_s.1 + lag_s + how.pad_s()));
-    let (keep_low, keep_high) =
-        (span_s.0 - lag_s - guard as f64 / rate, span_s.1 + lag_s + guard as f64 / rate);
-    let rise = (low_end, low_end + how.taper * (keep_low - low_end).max(0.0));
-    let fall = (high_end - how.taper * (high_end - keep_high).max(0.0), high_end);
-    taper(&mut samples, start_s, rate, (rise, fall));
-    if let Some(f) = how.filter {
-        let sections = butterworth(f.order, f.band, rate).ok_or(Reason::Corner)?;
+
+    fn filter(&self, trace: &mut Trace) -> std::result::Result<(), Reason> {
+        let Some(f) = self.how.filter else { return Ok(()) };
+        let sections = butterworth(f.order, f.band, trace.rate_hz).ok_or(Reason::Corner)?;
         if f.zero_phase {
-            filter_zero_phase(&sections, &mut samples)
+            filter_zero_phase(&sections, &mut trace.values);
         } else {
-            filter(&sections, &mut samples)
+            filter(&sections, &mut trace.values);
         }
+        Ok(())
     }
-    let kept = samples[(core_first - guard - first) as usize..=(core_last + guard - first) as usize].to_vec();
-    if !(rms(&kept) >= LEAST_FILTERED_RMS * before) || before == 0.0 {
-        return Err(Reason::Constant);
-    }
-    Ok(Conditioned {
-        samples: kept,
-        first: core_first - guard,
-        core: (core_first, core_last),
-        remainder_s,
-        short_pad: room < pad,
-        raw,
-    })
+}
+
+/// The same trace at another rate, its samples numbered from the one nearest to the pick.
+fn resampled(trace: &Trace, rate_hz: f64) -> Trace {
+    let start_s = trace.time_s(trace.first);
+    let values = resample(&trace.values, trace.rate_hz, rate_hz);
+    let first = -((-start_s * rate_hz + 0.5).floor() as isize);
+    Trace { values, first, rate_hz, remainder_s: first as f64 / rate_hz - start_s }
 }
 
 /// Is the window there, with a quarter of the pad on both sides?
@@ -247,33 +292,28 @@ fn window(
     request: &Request,
     rate_hz: f64,
 ) -> std::result::Result<Window, Reason> {
-    let how = &request.conditioning;
-    let c = condition(run, request.span_s, request.lag_s, how, rate_hz)?;
-    let rate = if same_rate(run.sampling_rate_hz, rate_hz) { run.sampling_rate_hz } else { rate_hz };
+    let cut = Cut { span_s: request.span_s, lag_s: request.lag_s, how: &request.conditioning, rate_hz };
+    let c = cut.condition(run)?;
     let quiet = noise.and_then(|(run, length_s)| {
-        let half = length_s / 2.0;
-        let c = condition(run, (-half, half), 0.0, how, rate_hz).ok()?;
-        let core = &c.samples[(c.core.0 - c.first) as usize..=(c.core.1 - c.first) as usize];
-        Some((rms(core), standard_deviation(&c.raw)))
+        let c = Cut { span_s: (-length_s / 2.0, length_s / 2.0), lag_s: 0.0, ..cut }.condition(run).ok()?;
+        Some((rms(c.trace.between(c.core.0, c.core.1)), standard_deviation(&c.raw)))
     });
-    let (a, b) = sample_range(request.span_s, rate);
-    let from = if b > 0 { a.max(0) } else { a };
-    let signal =
-        c.samples.get((from - c.first).max(0) as usize..=(b - c.first).max(0) as usize).map_or(0.0, rms);
-    let snr = quiet.map(|q| signal / q.0).filter(|s| s.is_finite());
+    let (a, b) = sample_range(request.span_s, c.trace.rate_hz);
+    // The signal starts at the pick, where the window reaches beyond it.
+    let signal = rms(c.trace.between(if b > 0 { a.max(0) } else { a }, b));
     let clipped = longest_run_at_extreme(&c.raw) >= CLIPPED_RUN
         && quiet.is_some_and(|q| largest_deviation(&c.raw) > CLIPPED_SNR * q.1);
-    let own = run.sampling_rate_hz / rate;
-    let inside = |s: &isize| *s as f64 > c.core.0 as f64 * own && *s as f64 <= c.core.1 as f64 * own;
+    let (from_s, to_s) = (request.span_s.0 - request.lag_s, request.span_s.1 + request.lag_s);
+    let inside = |step: &isize| (from_s..=to_s).contains(&(*step as f64 / run.sampling_rate_hz));
     let flags = Flags::when(c.short_pad, Flags::SHORT_PAD)
         .with(Flags::when(clipped, Flags::CLIPPED))
         .with(Flags::when(run.steps.iter().any(inside), Flags::TIME_STEP));
     Ok(Window {
-        sampling_rate_hz: rate,
-        first: c.first,
-        samples: c.samples,
-        remainder_s: c.remainder_s,
-        snr,
+        sampling_rate_hz: c.trace.rate_hz,
+        first: c.trace.first,
+        remainder_s: c.trace.remainder_s,
+        samples: c.trace.values,
+        snr: quiet.map(|q| signal / q.0).filter(|s| s.is_finite()),
         flags,
     })
 }
