@@ -300,7 +300,7 @@ impl<'a> TreeView<'a> {
     /// The `n` rows nearest to a position, within `max_deg` (180 for no bound), by Vincenty's separation and then
     /// by key.
     pub fn nearest(&self, at_deg: (f64, f64), n: NonZero<usize>, max_deg: f64) -> Vec<Near> {
-        if self.positions.is_empty() || !is_position(at_deg.0, at_deg.1) || !(max_deg >= 0.0) {
+        if self.positions.is_empty() || !is_position(at_deg.0, at_deg.1) || max_deg.is_nan() {
             return Vec::new();
         }
         let query = vector::from_degrees(at_deg.0, at_deg.1);
