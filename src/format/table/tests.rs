@@ -138,6 +138,8 @@ fn csv_refusals_name_the_line() {
         let got = read(text.as_bytes()).err().unwrap_or_default();
         assert!(got.contains(want), "{:?}: {got}", &text[..text.len().min(40)]);
     }
+    let directory = tempfile::tempdir().unwrap();
+    assert!(open(directory.path()).is_err_and(|e| e.to_string().ends_with("not a regular file")));
     let gzip = read(b"\x1f\x8b\x08\x00").err().unwrap_or_default();
     assert!(gzip.contains("gzip"), "{gzip}");
 }
