@@ -129,6 +129,8 @@ fn csv_refusals_name_the_line() {
         ("a,b\n1,2\n3,\"x", "line 3: a quote that begins here is never closed"),
         (&long, "line 3: a record of more than 1048576 bytes"),
         (&wide, "line 2: a record of more than 1048576 bytes"),
+        ("# ", "no header row"),
+        ("# %ECSV 1.0\n# ---", "no header row"),
         ("", "empty"),
         (" \n\n", "empty"),
         ("<?xml version='1.0'?>", "XML"),
