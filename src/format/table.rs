@@ -147,6 +147,11 @@ pub fn open_columns(path: &Path, columns: Option<&[String]>) -> Result<Table> {
 /// # Errors
 /// Formats that are refused by name, and bytes that are no text.
 pub fn sniff(path: &Path) -> Result<Format> {
+    // opening a FIFO would wait for a writer
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
+    if !metadata.is_file() {
+        return Err(Error::data(path, None, "not a regular file"));
+    }
     let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
     let mut head = Vec::new();
     file.take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;

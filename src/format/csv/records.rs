@@ -225,12 +225,14 @@ pub(super) fn dialect(path: &Path) -> Result<Dialect> {
     let is_ecsv = first.starts_with(b"# %ECSV");
     let mut yaml = String::new();
     let mut comment = String::new();
-    while has_comments && (yaml.is_empty() || head.starts_with(b"#")) {
+    let mut is_comment = has_comments;
+    while is_comment {
         let line = String::from_utf8_lossy(&head);
         comment = line.trim_start_matches(['\u{feff}', '#']).trim().to_owned();
         yaml.push_str(line.strip_prefix("# ").unwrap_or(&line));
         head.clear();
         text.read_until(b'\n', &mut head).map_err(io)?;
+        is_comment = head.starts_with(b"#");
     }
     if is_ecsv {
         let stated = yaml.lines().find_map(|l| l.strip_prefix("delimiter:"));

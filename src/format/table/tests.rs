@@ -129,6 +129,8 @@ fn csv_refusals_name_the_line() {
         ("a,b\n1,2\n3,\"x", "line 3: a quote that begins here is never closed"),
         (&long, "line 3: a record of more than 1048576 bytes"),
         (&wide, "line 2: a record of more than 1048576 bytes"),
+        ("# ", "no header row"),
+        ("# %ECSV 1.0\n# ---", "no header row"),
         ("", "empty"),
         (" \n\n", "empty"),
         ("<?xml version='1.0'?>", "XML"),
@@ -138,6 +140,8 @@ fn csv_refusals_name_the_line() {
         let got = read(text.as_bytes()).err().unwrap_or_default();
         assert!(got.contains(want), "{:?}: {got}", &text[..text.len().min(40)]);
     }
+    let directory = tempfile::tempdir().unwrap();
+    assert!(open(directory.path()).is_err_and(|e| e.to_string().ends_with("not a regular file")));
     let gzip = read(b"\x1f\x8b\x08\x00").err().unwrap_or_default();
     assert!(gzip.contains("gzip"), "{gzip}");
 }
