@@ -200,6 +200,15 @@ impl Store {
     pub fn check(&self) -> Result<CheckReport> {
         check::check(self)
     }
+
+    /// Makes a damaged manifest anew from the snapshot and returns its generation. Every acknowledged commit is kept,
+    /// the checkpoints of jobs are lost; the damaged file stays as `manifest.redb.damaged`.
+    ///
+    /// # Errors
+    /// `Locked`, `Damaged` when the snapshot is damaged too, `Io`.
+    pub fn rebuild_manifest(&self) -> Result<u64> {
+        writer::rebuild_manifest(&self.inner.dir)
+    }
 }
 
 impl Inner {
