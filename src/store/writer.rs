@@ -99,7 +99,9 @@ impl Writer {
         self.is_broken = false;
         self.lock.leave_mark(true);
 
-        self.pending().retain(|file| !catalogue.segments().any(|s| s.file == *file));
+        for committed in catalogue.segments() {
+            self.pending().remove(&committed.file);
+        }
         self.catalogue = catalogue;
         // What cannot be deleted now is deleted by the next commit or the next writer.
         let _ = collect_garbage(dir, &self.catalogue, &self.pending());
