@@ -87,6 +87,8 @@ impl Drop for WriterLock {
             // Without a mark the next writer relies on redb's own repair: nothing is lost when this fails.
             let _ = self.write(&mark.text());
         }
+        // Closing alone would leave the lock with a child that another thread has just forked, until it calls exec.
+        let _ = self.file.unlock();
     }
 }
 
