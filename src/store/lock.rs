@@ -29,16 +29,7 @@ impl WriterLock {
     /// Takes the lock at once, or names the holder; then compares the manifest with the mark [I25] and puts
     /// pid, host and the first line of the statement in its place.
     pub(super) fn take(dir: &Arc<dyn Dir>, statement: &str) -> Result<WriterLock> {
-        let file = dir.open(LOCK, Access::Update).map_err(at(&**dir, "open", LOCK))?;
-        let is_ours = dir.try_lock(&file, Lock::Exclusive).map_err(at(&**dir, "lock", LOCK))?;
-        let mut text = Vec::new();
-        let read = (&file).take(HOLDER_BYTES).read_to_end(&mut text);
-        let text = String::from_utf8_lossy(&text);
-        if !is_ours {
-            let holder = text.trim().replace('\n', ", ");
-            return Err(Error::Locked { path: dir.path().join(LOCK), holder });
-        }
-        read.map_err(at(&**dir, "read", LOCK))?;
+        let (lock, text) = WriterLock::take_unmarked(dir)?;
         if let Some(mark) = Mark::parse(&text)
             && Mark::of_manifest(&**dir)? != Some(mark)
         {
@@ -46,15 +37,34 @@ impl WriterLock {
                 "it is not as the last writer left it: damaged, or a file of another copy [I25]".to_owned();
             return Err(Error::Damaged { path: dir.path().join(MANIFEST), block: None, reason });
         }
-        let lock = WriterLock { dir: Arc::clone(dir), file, leaves_mark: false };
+        lock.sign(statement)?;
+        Ok(lock)
+    }
+
+    /// Takes the lock, whatever the mark says, to make the manifest anew; also returns the text of the lock file.
+    pub(super) fn take_unmarked(dir: &Arc<dyn Dir>) -> Result<(WriterLock, String)> {
+        let file = dir.open(LOCK, Access::Update).map_err(at(&**dir, "open", LOCK))?;
+        let is_ours = dir.try_lock(&file, Lock::Exclusive).map_err(at(&**dir, "lock", LOCK))?;
+        let mut text = Vec::new();
+        let read = (&file).take(HOLDER_BYTES).read_to_end(&mut text);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if !is_ours {
+            let holder = text.trim().replace('\n', ", ");
+            return Err(Error::Locked { path: dir.path().join(LOCK), holder });
+        }
+        read.map_err(at(&**dir, "read", LOCK))?;
+        Ok((WriterLock { dir: Arc::clone(dir), file, leaves_mark: false }, text))
+    }
+
+    /// Says who writes, in the place of the mark.
+    pub(super) fn sign(&self, statement: &str) -> Result<()> {
         let system = rustix::system::uname();
         let host = system.nodename().to_string_lossy();
         let first_line = statement.lines().next().unwrap_or_default();
         let pid = std::process::id();
-        lock.write(&format!("pid {pid}\nhost {host}\nstatement {first_line}\n"))?;
+        self.write(&format!("pid {pid}\nhost {host}\nstatement {first_line}\n"))?;
         // The mark must be gone from the disk before redb changes the manifest.
-        dir.sync(&lock.file).map_err(at(&**dir, "sync", LOCK))?;
-        Ok(lock)
+        self.dir.sync(&self.file).map_err(at(&*self.dir, "sync", LOCK))
     }
 
     /// To be set while redb has the manifest open in good order, and cleared when an outcome is open [I16].
@@ -77,6 +87,8 @@ impl Drop for WriterLock {
             // Without a mark the next writer relies on redb's own repair: nothing is lost when this fails.
             let _ = self.write(&mark.text());
         }
+        // Closing alone would leave the lock with a child that another thread has just forked, until it calls exec.
+        let _ = self.file.unlock();
     }
 }
 

@@ -162,10 +162,14 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
 fn apply_name(names: &mut BTreeMap<String, usize>, op: &Op) {
     match op {
         Op::Name { to, file, from } => {
-            from.iter().for_each(|from| drop(names.remove(from)));
+            if let Some(from) = from {
+                names.remove(from);
+            }
             names.insert(to.clone(), *file);
         }
-        Op::Unlink(name) => drop(names.remove(name)),
+        Op::Unlink(name) => {
+            names.remove(name);
+        }
         _ => {}
     }
 }
@@ -210,7 +214,7 @@ impl Disk {
         }
     }
 
-    /// Writes an image: `keeps(n)` of n pending names of each directory, `takes()` each pending write.
+    /// Writes an image: of what is not certain nothing (mode 0), all (1) or a random part.
     fn image(&self, path: &Path, random: &mut Random, mode: usize) {
         let _ = std::fs::remove_dir_all(path);
         [SEGMENTS, SNAPSHOTS, TMP].iter().for_each(|d| std::fs::create_dir_all(path.join(d)).unwrap());

@@ -141,6 +141,11 @@ pub(super) fn database(path: &Path, segments: &[usize]) -> Store {
     store
 }
 
+/// Opens a database that does not wait for the disk: many tests do not pull the plug.
+fn unsynced(path: &Path) -> Result<Store> {
+    Store::open_in(Arc::new(FaultyDir::open(path)))
+}
+
 fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     std::fs::create_dir(to).unwrap();
@@ -363,6 +368,50 @@ fn snapshot_and_manifest_are_brought_together() {
     assert!(Store::open(&newer).unwrap().writer("IMPORT").is_err());
 }
 
+#[test]
+fn a_damaged_manifest_is_made_anew_from_the_snapshot() {
+    let (_folder, path) = temporary();
+    let store = database(&path, &[100, 20]);
+    let file = path.join(manifest::MANIFEST);
+    for damage in [Some(&b"rubbish"[..]), Some(b""), None] {
+        match damage {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        assert_eq!(store.check().unwrap().damaged.len(), 1);
+        assert!(matches!(store.writer("IMPORT"), Err(Error::Damaged { .. })));
+        assert_eq!(store.rebuild_manifest().unwrap(), 3);
+        assert!(store.check().unwrap().damaged.is_empty());
+    }
+    let mut writer = store.writer("IMPORT").unwrap();
+    assert!(matches!(store.rebuild_manifest(), Err(Error::Locked { .. })));
+    assert_eq!(add(&mut writer, 120, 5, false).unwrap(), 4);
+    assert_eq!(read_all(&store.snapshot().unwrap()).unwrap(), 125);
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_file_does_not_hang() {
+    let (_folder, path) = temporary();
+    let store = database(&path, &[10]);
+    let snapshot = store.snapshot().unwrap();
+    let reference = snapshot.catalogue().tables[0].segments[0].clone();
+    for file in [path.join(SEGMENTS).join(&reference.file), path.join(SNAPSHOT)] {
+        std::fs::remove_file(&file).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    }
+    assert!(matches!(snapshot.segment(&reference), Err(Error::Damaged { .. })));
+    assert!(Store::open(&path).unwrap().snapshot().is_err());
+}
+
+#[test]
+fn handles_cross_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<Store>();
+    crosses::<Snapshot>();
+    crosses::<Writer>();
+    crosses::<SegmentMap>();
+}
+
 /// In a copy the hard link of the newest generation is a file of its own: a lease on `snapshot` must still hold.
 #[test]
 fn a_lease_holds_in_a_copied_database() {
@@ -421,7 +470,7 @@ fn a_fault_at_any_call_leaves_the_last_commit() {
             }
             let last = dir.log().last().cloned();
             let place = || format!("call {call}, last {last:?}, stays dead: {stays_dead}");
-            let store = Store::open(&broken).unwrap_or_else(|e| panic!("{}: {e}", place()));
+            let store = unsynced(&broken).unwrap_or_else(|e| panic!("{}: {e}", place()));
             let seen = read_all(&store.snapshot().unwrap()).unwrap_or_else(|e| panic!("{}: {e}", place()));
             assert!(seen == 100 || seen == 160, "{}", place());
             assert!(result.is_err() || seen == 160, "acknowledged and lost: {}", place());
@@ -448,9 +497,12 @@ fn a_fault_while_creating_leaves_no_half_database() {
         if dir.calls() < call {
             return result.unwrap();
         }
-        let made = Store::open(&path).and_then(|s| s.snapshot()).is_ok();
+        let made = unsynced(&path).and_then(|s| s.snapshot()).is_ok();
         assert!(result.is_err() || made, "call {call}");
-        let store = if path.join(SNAPSHOT).exists() { Store::open(&path) } else { Store::create(&path) };
+        let store = match path.join(SNAPSHOT).exists() {
+            true => unsynced(&path),
+            false => Store::create_in(Arc::new(FaultyDir::open(&path))),
+        };
         let mut writer = store.unwrap().writer("IMPORT").unwrap();
         assert_eq!(add(&mut writer, 0, 5, false).unwrap(), 2, "call {call}");
     }
@@ -495,7 +547,8 @@ fn single_flips_and_cuts_are_found_by_readers() {
 #[test]
 fn single_flips_of_the_manifest_are_found_or_harmless() {
     let (_folder, path) = temporary();
-    let store = database(&path, &[30]);
+    database(&path, &[30]);
+    let store = unsynced(&path).unwrap();
     let want = store.snapshot().unwrap().catalogue().clone();
     let file = path.join(manifest::MANIFEST);
     let whole = std::fs::read(&file).unwrap();

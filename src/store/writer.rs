@@ -99,7 +99,9 @@ impl Writer {
         self.is_broken = false;
         self.lock.leave_mark(true);
 
-        self.pending().retain(|file| !catalogue.segments().any(|s| s.file == *file));
+        for committed in catalogue.segments() {
+            self.pending().remove(&committed.file);
+        }
         self.catalogue = catalogue;
         // What cannot be deleted now is deleted by the next commit or the next writer.
         let _ = collect_garbage(dir, &self.catalogue, &self.pending());
@@ -200,6 +202,30 @@ pub(super) fn check_manifest(dir: &Arc<dyn Dir>, snapshot: Option<&Catalogue>) -
         }
         _ => Ok(true),
     }
+}
+
+/// Makes the manifest anew from the snapshot, which holds every acknowledged commit; the damaged file is kept under
+/// another name, the checkpoints of jobs are lost.
+pub(super) fn rebuild_manifest(dir: &Arc<dyn Dir>) -> Result<u64> {
+    let (mut lock, _) = WriterLock::take_unmarked(dir)?;
+    let Some(file) = open_if_there(&**dir, SNAPSHOT, Access::Read)? else {
+        let message = "without a snapshot there is nothing to make the manifest from";
+        return Err(Error::refused(message, "delete the database and import again"));
+    };
+    let catalogue = read_catalogue(&**dir, &file, SNAPSHOT)?;
+    let record = catalogue.encode()?;
+    lock.sign("rebuild the manifest")?;
+    let kept = format!("{MANIFEST}.damaged");
+    match dir.rename(MANIFEST, &kept) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(at(&**dir, "rename", MANIFEST)(e)),
+        _ => {}
+    }
+    let manifest = Manifest::open(dir)?;
+    manifest.commit(catalogue.generation, &record)?;
+    dir.sync_dir("").map_err(at(&**dir, "sync", ""))?;
+    drop(manifest);
+    lock.leave_mark(true);
+    Ok(catalogue.generation)
 }
 
 /// Step 3 and 4 of *Opening for writing*: makes `snapshot` what redb says.
