@@ -25,6 +25,22 @@ pub const RESERVED: &[&str] = &[
     "ALTER", "CREATE", "CROSS", "DELETE", "FULL", "INSERT", "NATURAL", "OVER", "RIGHT", "UPDATE",
 ];
 
+/// The other keywords, which are names where a name may stand.
+#[rustfmt::skip]
+pub const KEYWORDS: &[&str] = &[
+    "ABS", "AGAINST", "ANALYZE", "APPEND", "ASC", "AT", "BAND", "CATALOG", "CAUSAL", "CHANGES", "CLOSURE",
+    "CODES", "COMBINE", "COMPACT", "COMPAT", "COMPRESS", "CONTEXT", "COPY", "DESC", "DESCRIBE", "DIV",
+    "DROP", "EPOCH", "EQUIVALENT", "EVENTS", "EXPLAIN", "FETCH", "FILES", "FILTER", "FIRST", "FOR",
+    "FORMAT", "FRAME", "FREQUENCY", "FUNCTIONS", "GROUPS", "HISTOGRAM", "IF", "IMPORT", "INCLUDE",
+    "INDEXES", "INTO", "JOBS", "KEY", "LAG", "LAST", "LAYOUT", "LET", "LIGHTCURVE", "LONGER", "MAP",
+    "MAXDIST", "MAXLAG", "MAXNGH", "MAXOBS", "MAXSEP", "METHOD", "MINCC", "MINEPOCHS", "MINLNK", "MINOBS",
+    "MINSNR", "MINWGHT", "MOTION", "MUTUAL", "NEAR", "NEAREST", "NORM", "NULLS", "OF", "OUTER", "PAIR",
+    "PARALLEL", "PEAK", "PHASE", "PLOT", "POSITION", "QUERY", "RATE", "REFRESH", "REPLACE", "RESAMPLE",
+    "RETRY", "SCALE", "SET", "SETTINGS", "SHORTEN", "SHOW", "SIGN", "SNR", "SORTED", "SOURCES", "STATION",
+    "STATIONS", "STATS", "STATUS", "TABLE", "TABLES", "TAPER", "TILES", "TIME", "TIMELINE", "TIMEOUT",
+    "TOLERANCE", "UNITS", "VARIABLES", "WAVEFORMS", "WEIGHT", "WIGGLES", "WINDOW", "ZEROPHASE",
+];
+
 /// What could have stood at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Expected {
@@ -112,7 +128,8 @@ pub(crate) fn blank(text: &str) -> usize {
     let mut at = 0;
     loop {
         let rest = text.get(at..).unwrap_or("");
-        let white = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}').len();
+        let white =
+            rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}').len();
         let rest = rest.get(white..).unwrap_or("");
         let comment = if rest.starts_with("--") {
             rest.find('\n').unwrap_or(rest.len())
@@ -192,12 +209,18 @@ pub(crate) fn brackets<'a, T>(i: In<'a>, rule: impl FnOnce(In<'a>) -> Res<'a, T>
         let (i, _) = mark(")")(i)?;
         Ok((i, value))
     });
-    result.map_err(|e| Err::Failure(match e { Err::Error(m) | Err::Failure(m) => m, Err::Incomplete(_) => Miss }))
+    result.map_err(|e| {
+        Err::Failure(match e {
+            Err::Error(m) | Err::Failure(m) => m,
+            Err::Incomplete(_) => Miss,
+        })
+    })
 }
 
 /// Keeps a bracket that was read at `i` and ended before `rest`, for the rule that wants it.
 pub(crate) fn keep(i: In<'_>, rest: In<'_>, inner: Inner) {
-    let ahead = ReadAhead { start: i.location_offset(), next: rest.location_offset(), end: rest.extra.end, inner };
+    let ahead =
+        ReadAhead { start: i.location_offset(), next: rest.location_offset(), end: rest.extra.end, inner };
     *i.extra.state.ahead.borrow_mut() = Some(ahead);
 }
 
@@ -233,7 +256,11 @@ pub fn is_reserved(word: &str) -> bool {
 pub(crate) fn kw<'a>(word: &'static str) -> impl Fn(In<'a>) -> Res<'a, Span> {
     move |i| {
         let found = word_at(i.fragment());
-        if found.eq_ignore_ascii_case(word) { Ok(take(i, found.len())) } else { miss(i, Expected::Word(word)) }
+        if found.eq_ignore_ascii_case(word) {
+            Ok(take(i, found.len()))
+        } else {
+            miss(i, Expected::Word(word))
+        }
     }
 }
 
@@ -242,7 +269,11 @@ pub(crate) fn mark<'a>(mark: &'static str) -> impl Fn(In<'a>) -> Res<'a, Span> {
     move |i| {
         let text = i.fragment();
         let longer = (mark == "." && text.starts_with("..")) || (mark == "/" && text.starts_with("/*"));
-        if text.starts_with(mark) && !longer { Ok(take(i, mark.len())) } else { miss(i, Expected::Mark(mark)) }
+        if text.starts_with(mark) && !longer {
+            Ok(take(i, mark.len()))
+        } else {
+            miss(i, Expected::Mark(mark))
+        }
     }
 }
 
@@ -431,7 +462,8 @@ pub(crate) fn measure_time(text: &str) -> Option<usize> {
 
 /// Where a clock time may end, shortest first: nothing, `T10:00`, `T10:00:00`, `T10:00:00.123456789`.
 fn clock_ends(t: &[u8]) -> [Option<usize>; 4] {
-    let two = |at: usize, lead: u8| (t.get(at) == Some(&lead) && digits(rest(t, at + 1)) == 2).then_some(at + 3);
+    let two =
+        |at: usize, lead: u8| (t.get(at) == Some(&lead) && digits(rest(t, at + 1)) == 2).then_some(at + 3);
     let minutes = two(0, b'T').and_then(|at| two(at, b':'));
     let seconds = minutes.and_then(|at| two(at, b':'));
     let fraction = seconds.filter(|at| t.get(*at) == Some(&b'.')).and_then(|at| {

@@ -48,7 +48,9 @@ pub fn statement(source_name: &str, text: &str) -> Result<Statement, Diagnostic>
     };
     match (statements.next(), statements.next()) {
         (Some(one), None) => Ok(one),
-        (Some(_), Some(second)) => Err(refused("one statement is wanted here, this is a second one", second.span)),
+        (Some(_), Some(second)) => {
+            Err(refused("one statement is wanted here, this is a second one", second.span))
+        }
         (None, _) => Err(refused("there is no statement here", Span::new(text.len(), text.len()))),
     }
 }
@@ -83,12 +85,14 @@ fn spelled(what: Expected) -> String {
 pub(crate) fn tree(text: &str) -> Result<(Vec<Statement>, Option<Diagnostic>), Diagnostic> {
     if text.len() > QUERY_BYTES {
         let message = format!("this text has {} bytes, the limit is {QUERY_BYTES}", text.len());
-        return Err(Diagnostic::new(message, Span::new(0, 0)).help("split it with INCLUDE, or IMPORT long lists"));
+        return Err(
+            Diagnostic::new(message, Span::new(0, 0)).help("split it with INCLUDE, or IMPORT long lists")
+        );
     }
     let state = State::default();
     match statements(lex::start(text, &state)) {
         Ok((_, statements)) => Ok((statements, state.refusal.take())),
-        Err(_) => match state.fatal.take() {
+        Err(_) => match state.fatal.take().or_else(|| state.refusal.take()) {
             Some(diagnostic) => Err(diagnostic),
             None => {
                 let mut expected = state.expected.take();
@@ -195,7 +199,10 @@ fn once(from: In<'_>, to: In<'_>, seen: &mut HashSet<(String, String)>) {
     }
     let span = Span::new(start, start + name.len());
     if !seen.insert((name.clone(), phase.unwrap_or("").to_owned())) {
-        refuse(from, Diagnostic::new(format!("{name} is given twice"), span).help("leave one of the two out"));
+        refuse(
+            from,
+            Diagnostic::new(format!("{name} is given twice"), span).help("leave one of the two out"),
+        );
     }
 }
 
@@ -205,7 +212,9 @@ mod tests {
 
     #[test]
     fn designs_parse() {
-        for text in [include_str!("../../grammar/queries/good.sq"), include_str!("../../grammar/queries/tasks.sq")] {
+        for text in
+            [include_str!("../../grammar/queries/good.sq"), include_str!("../../grammar/queries/tasks.sq")]
+        {
             if let Err(d) = script("x", text) {
                 let at = d.span.unwrap().start;
                 panic!("{} at {}", d.message, &text[at..(at + 60).min(text.len())]);

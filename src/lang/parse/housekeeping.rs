@@ -61,10 +61,7 @@ pub(crate) fn show(i: In<'_>) -> Res<'_, StatementKind> {
 
 /// `describe ::= 'DESCRIBE' ( name | query )`
 pub(crate) fn describe(i: In<'_>) -> Res<'_, StatementKind> {
-    let what = alt((
-        map(name, Describe::Name),
-        map(query, |q| Describe::Query(strip(Box::new(q)))),
-    ));
+    let what = alt((map(name, Describe::Name), map(query, |q| Describe::Query(strip(Box::new(q))))));
     map(preceded(kw("DESCRIBE"), what), StatementKind::Describe).parse(i)
 }
 
