@@ -67,6 +67,7 @@ pub(crate) struct ReadAhead {
     start: usize,
     next: usize,
     end: usize,
+    height: usize,
     inner: Inner,
 }
 
@@ -218,16 +219,16 @@ pub(crate) fn brackets<'a, T>(i: In<'a>, rule: impl FnOnce(In<'a>) -> Res<'a, T>
 }
 
 /// Keeps a bracket that was read at `i` and ended before `rest`, for the rule that wants it.
-pub(crate) fn keep(i: In<'_>, rest: In<'_>, inner: Inner) {
-    let ahead =
-        ReadAhead { start: i.location_offset(), next: rest.location_offset(), end: rest.extra.end, inner };
-    *i.extra.state.ahead.borrow_mut() = Some(ahead);
+pub(crate) fn keep(i: In<'_>, rest: In<'_>, (inner, height): (Inner, usize)) {
+    let (start, next, end) = (i.location_offset(), rest.location_offset(), rest.extra.end);
+    *i.extra.state.ahead.borrow_mut() = Some(ReadAhead { start, next, end, height, inner });
 }
 
 /// The bracket that was read ahead at `i`.
 pub(crate) fn kept(i: In<'_>) -> Option<(In<'_>, Inner)> {
-    let mut slot = i.extra.state.ahead.borrow_mut();
-    let ahead = slot.take_if(|a| a.start == i.location_offset())?;
+    let state = i.extra.state;
+    let ahead = state.ahead.borrow_mut().take_if(|a| a.start == i.location_offset())?;
+    state.height.set(state.height.get().max(ahead.height));
     let mut rest = i.take_from(ahead.next - ahead.start);
     rest.extra.end = ahead.end;
     Some((rest, ahead.inner))

@@ -62,11 +62,14 @@ pub fn expected(text: &str, at: usize) -> Vec<String> {
     let Some(before) = text.get(..at) else { return Vec::new() };
     let before = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$');
     let state = State::default();
-    let _ = statements(lex::start(before, &state));
+    let complete = statements(lex::start(before, &state)).is_ok();
     if state.far.get() < before.len() || state.fatal.borrow().is_some() {
         return Vec::new();
     }
     let mut set = state.expected.take();
+    if complete {
+        set.push(Expected::Token("END"));
+    }
     set.sort();
     set.dedup();
     set.into_iter().map(spelled).collect()
@@ -207,18 +210,4 @@ fn once(from: In<'_>, to: In<'_>, seen: &mut HashSet<(String, String)>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn designs_parse() {
-        for text in
-            [include_str!("../../grammar/queries/good.sq"), include_str!("../../grammar/queries/tasks.sq")]
-        {
-            if let Err(d) = script("x", text) {
-                let at = d.span.unwrap().start;
-                panic!("{} at {}", d.message, &text[at..(at + 60).min(text.len())]);
-            }
-        }
-    }
-}
+mod tests;

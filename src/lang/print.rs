@@ -110,6 +110,7 @@ impl Display for Statement {
 
 #[cfg(test)]
 mod tests {
+    use crate::lang::ebnf_tests::{Random, corpus, mutant};
     use crate::lang::parse::script;
     use crate::lang::syntax::Statement;
 
@@ -136,6 +137,21 @@ mod tests {
             assert_eq!(bare(&first), bare(&second), "{printed}");
             assert_eq!(printed, print(&second));
         }
+    }
+
+    #[test]
+    fn printed_mutants_parse_to_the_same_tree() {
+        let corpus = corpus();
+        let mut random = Random(7);
+        let accepted = (0..10_000).filter_map(|_| script("first", &mutant(&corpus, &mut random)).ok());
+        let mut count = 0;
+        for first in accepted {
+            let printed = print(&first);
+            let second = script("second", &printed).unwrap_or_else(|d| panic!("{} in {printed}", d.message));
+            assert_eq!(bare(&first), bare(&second), "{printed}");
+            count += 1;
+        }
+        assert!(count > 500, "{count}");
     }
 
     #[test]
