@@ -225,7 +225,7 @@ fn links(batch: &Batch, context: &Context<'_>) -> Result<Vec<DtccLink>> {
             weight: weight.value(row),
             origin1,
             origin2,
-            arrival1: None,
+            arrival1: Time(0),
         });
     }
     Ok(links)

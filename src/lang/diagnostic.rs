@@ -12,14 +12,14 @@ const TAB_COLUMNS: usize = 4;
 const NAME_BYTES: usize = 64;
 
 /// The candidate that is written most like `name` in any case: at most one edit (insertion, deletion, change,
-/// swap of neighbours) for each three letters, and at least one; the first of equals.
+/// swap of neighbours) for each four letters, and at least one; the first of equals.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > NAME_BYTES {
         return None;
     }
     let lower = name.to_lowercase();
     let letters = lower.chars().count();
-    let most = (letters / 3).max(1).min(letters.saturating_sub(1));
+    let most = (letters / 4).max(1).min(letters.saturating_sub(1));
     let close = candidates
         .filter(|c| c.len() <= 2 * NAME_BYTES)
         .map(|c| (strsim::damerau_levenshtein(&lower, &c.to_lowercase()), c));
@@ -58,8 +58,8 @@ pub fn render(d: &Diagnostic, color: bool) -> String {
     let position = format!("{}:{}:{}", escaped(&source.name), place.line_number, place.column);
     let bar = paint("34", "|");
     let _ = writeln!(out, "  {} {position}", paint("34", "-->"));
-    let line = format!("{before}{marked}{after}");
-    let _ = writeln!(out, "{} {bar} {}", paint("34", &gutter), line.trim_end());
+    let line = format!("{} {bar} {before}{marked}{after}", paint("34", &gutter));
+    let _ = writeln!(out, "{}", line.trim_end());
     let carets = "^".repeat(width(&marked).max(1));
     let _ = write!(out, "{blank} {bar} {}{}", " ".repeat(width(&before)), paint("1;31", &carets));
     if let Some(help) = help {
@@ -127,4 +127,79 @@ fn push_escaped(out: &mut String, c: char) {
 /// Columns of a terminal.
 fn width(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Source;
+
+    #[test]
+    fn near_names() {
+        let names = ["station", "starttime", "SELECT", "ra", "dec", "magnitude"];
+        let cases = [
+            ("statoin", Some("station")),
+            ("SELCT", Some("SELECT")),
+            ("RA", Some("ra")),
+            ("dce", Some("dec")),
+            ("r", None),
+            ("x", None),
+            ("magnitdue_", Some("magnitude")),
+            ("longitude", None),
+        ];
+        for (name, wanted) in cases {
+            assert_eq!(nearest(name, names.into_iter()), wanted, "{name}");
+        }
+        assert_eq!(nearest(&"a".repeat(1000), names.into_iter()), None);
+    }
+
+    /// Draws `text` with the bytes of `span` marked.
+    fn drawn(text: &str, span: (usize, usize), color: bool) -> String {
+        let source = Some(Source { name: "a.sq".to_owned(), text: text.to_owned() });
+        let d = Diagnostic::new("what\nis wrong", Span::new(span.0, span.1)).help("this");
+        render(&Diagnostic { source, ..d }, color)
+    }
+
+    #[test]
+    fn carets_stand_under_their_span() {
+        // text, span, place, line, carets
+        let cases = [
+            ("ab cd ef", (3, 5), "1:4", "1 | ab cd ef", "  |    ^^ help: this"),
+            ("ab", (2, 2), "1:3", "1 | ab", "  |   ^ help: this"),
+            ("ab\n", (3, 3), "2:1", "2 |", "  | ^ help: this"),
+            ("", (0, 0), "1:1", "1 |", "  | ^ help: this"),
+            ("a\n\tb cc\nd", (5, 7), "2:4", "2 |     b cc", "  |       ^^ help: this"),
+            ("漢字 x", (7, 8), "1:4", "1 | 漢字 x", "  |      ^ help: this"),
+            ("漢字 x", (0, 6), "1:1", "1 | 漢字 x", "  | ^^^^ help: this"),
+            ("漢字", (1, 2), "1:1", "1 | 漢字", "  | ^ help: this"),
+            ("e\u{301}x", (3, 4), "1:3", "1 | e\u{301}x", "  |  ^ help: this"),
+            ("ab cd\nef", (3, 8), "1:4", "1 | ab cd", "  |    ^^ help: this"),
+            ("ab\r\ncd", (0, 2), "1:1", "1 | ab", "  | ^^ help: this"),
+            ("a\u{1b}[31mb", (6, 7), "1:7", "1 | a\\u{1b}[31mb", "  |            ^ help: this"),
+            ("ab", (90, 99), "1:3", "1 | ab", "  |   ^ help: this"),
+        ];
+        for (text, span, place, line, carets) in cases {
+            let wanted = format!("error: what\\nis wrong\n  --> a.sq:{place}\n{line}\n{carets}\n");
+            assert_eq!(drawn(text, span, false), wanted, "{text:?}");
+        }
+        let tenth = drawn(&format!("{}ab", "\n".repeat(9)), (9, 10), false);
+        assert!(tenth.ends_with("  --> a.sq:10:1\n10 | ab\n   | ^ help: this\n"), "{tenth}");
+    }
+
+    #[test]
+    fn colours_change_nothing_else() {
+        let plain = drawn("ab cd", (3, 5), false);
+        let colored = drawn("ab cd", (3, 5), true);
+        let mut stripped = String::new();
+        for (n, part) in colored.split("\u{1b}[").enumerate() {
+            stripped.push_str(if n == 0 { part } else { part.split_once('m').unwrap().1 });
+        }
+        assert!(plain != colored && stripped == plain, "{stripped}");
+    }
+
+    #[test]
+    fn without_a_place() {
+        let d = Diagnostic { span: None, ..Diagnostic::new("no", Span::default()).help("yes") };
+        assert_eq!(render(&d, false), "error: no\n  help: yes\n");
+    }
 }

@@ -348,7 +348,7 @@ fn good_files() -> Vec<(String, String)> {
 }
 
 /// The statements of the files, one by one, and the wrong ones of the table.
-fn corpus() -> Vec<String> {
+pub(crate) fn corpus() -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for (name, text) in good_files() {
         let statements =
@@ -423,7 +423,7 @@ fn grammar_and_parser_agree_on_the_corpus() {
 }
 
 /// A small generator of pseudo-random numbers (Marsaglia's xorshift, 10.18637/jss.v008.i14).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn below(&mut self, n: usize) -> usize {
@@ -460,7 +460,7 @@ fn pieces(text: &str) -> Vec<&str> {
 
 /// A statement with one to three pieces deleted, doubled, swapped, taken from another statement, or a character
 /// replaced.
-fn mutant(corpus: &[String], random: &mut Random) -> String {
+pub(crate) fn mutant(corpus: &[String], random: &mut Random) -> String {
     let text = &corpus[random.below(corpus.len())];
     let other = &corpus[random.below(corpus.len())];
     let mut parts = pieces(text);

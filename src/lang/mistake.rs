@@ -6,6 +6,7 @@ use crate::lang::lex::{self, Expected, is_reserved};
 mod absent;
 mod characters;
 mod clauses;
+mod habits;
 mod texts;
 mod times;
 mod wanted;
@@ -103,6 +104,7 @@ const RULES: &[fn(&Mistake<'_>) -> Option<Diagnostic>] = &[
     clauses::statement,
     clauses::operator,
     texts::quote_in_text,
+    habits::habit,
     times::unit,
     texts::channel_pattern,
     texts::double_quotes,

@@ -4,7 +4,7 @@ use super::clauses::near_keyword;
 use super::{Kind, Mistake};
 use crate::error::Diagnostic;
 use crate::lang::diagnostic::nearest;
-use crate::lang::lex::{Expected, is_reserved};
+use crate::lang::lex::{self, Expected, is_reserved};
 use crate::model::time::Time;
 use crate::model::units::{Dimension, UNITS, Unit};
 
@@ -44,6 +44,13 @@ pub(super) fn unit(m: &Mistake<'_>) -> Option<Diagnostic> {
     let alias = m.expects(Expected::Word("AS"));
     let closer =
         near.as_ref().is_some_and(|n| keyword.is_none_or(|k| distance(n, word) <= distance(k, word)));
+    let number = m.back(1).filter(|t| t.kind == Kind::Number && t.span.end == m.found.span.start);
+    if let Some(number) = number.filter(|_| near.is_none()) {
+        let span = number.span.to(m.found.span);
+        let message =
+            format!("`{}` is neither a number nor a number with a unit", super::shorten(m.slice(span)));
+        return Some(Diagnostic::new(message, span).help("SHOW UNITS lists the units"));
+    }
     if !closer && (keyword.is_some() || alias) {
         return None;
     }
@@ -124,7 +131,7 @@ pub(super) fn short_clock(m: &Mistake<'_>) -> Option<Diagnostic> {
         .iter()
         .rposition(|t| t.kind == Kind::Time || (t.kind == Kind::Number && t.text.len() == 4))?;
     let date = m.slice(m.before.get(start)?.span.to(last.span));
-    let is_date = date.len() >= 8 && date.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let is_date = lex::measure_time(date) == Some(date.len());
     let message = format!("`{}` is no time", super::shorten(&format!("{date}{}", m.found.text)));
     is_date.then(|| m.at_found(message).help(format!("hours and minutes are needed: {date}T10:00")))
 }

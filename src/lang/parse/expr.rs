@@ -240,8 +240,8 @@ fn members(i: In<'_>) -> Res<'_, Test> {
 /// once and kept for the rule that turns out to want it.
 fn inner(i: In<'_>) -> Res<'_, Inner> {
     if i.fragment().starts_with('(') {
-        let (rest, first) = bracket(i)?;
-        let is_query = matches!(first, Inner::Query(_)) && ends_query(rest);
+        let (rest, first) = bracket_ahead(i)?;
+        let is_query = matches!(first.0, Inner::Query(_)) && ends_query(rest);
         lex::keep(i, rest, first);
         if !is_query {
             return map(expr, Inner::Expr).parse(i);
@@ -263,6 +263,16 @@ pub(crate) fn bracket(i: In<'_>) -> Res<'_, Inner> {
         Some(read) => Ok(read),
         None => brackets(i, inner),
     }
+}
+
+/// A bracket that is read before it is known which rule wants it, with the height of its operator chains.
+pub(crate) fn bracket_ahead(i: In<'_>) -> Res<'_, (Inner, usize)> {
+    let height = &i.extra.state.height;
+    let outer = height.replace(0);
+    let result = bracket(i);
+    let own = height.get();
+    height.set(own.max(outer));
+    result.map(|(rest, inner)| (rest, (inner, own)))
 }
 
 /// `span ::= sum ( ".." sum )?`
