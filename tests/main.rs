@@ -1,1 +1,11 @@
-//! tests
+//! The one integration-test binary; each module says what it proves.
+
+/// Helpers: a database in a temporary directory, answers as CSV, the real data where they are.
+mod support;
+
+/// Correlation: the real Ridgecrest pair through the whole program.
+mod correlate;
+/// Catalogues: import, cones, crossmatches, with real and generated skies.
+mod sky;
+/// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
+mod waveforms;
