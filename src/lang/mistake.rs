@@ -131,6 +131,21 @@ pub(crate) fn explain(text: &str, at: usize, expected: &[Expected]) -> Diagnosti
     RULES.iter().find_map(|rule| rule(&mistake)).unwrap_or_else(|| clauses::anything(&mistake))
 }
 
+/// The last token of a text; empty when there is none, or a comment is open.
+pub(crate) fn last_token(text: &str) -> &str {
+    let (mut last, mut end) = ("", 0);
+    loop {
+        let token = token_at(text, end);
+        if token.kind == Kind::End {
+            return last;
+        }
+        if text.get(token.span.start..).is_some_and(|rest| rest.starts_with("/*")) {
+            return "";
+        }
+        (last, end) = (token.text, token.span.end);
+    }
+}
+
 /// The tokens from the start of the statement to `at`.
 fn statement_before(text: &str, at: usize) -> Vec<Token<'_>> {
     let mut all = Vec::new();

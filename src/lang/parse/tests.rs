@@ -177,7 +177,7 @@ fn variables_stand_where_strings_do() {
 #[test]
 fn what_is_expected() {
     // the text up to the cursor, some of what may follow, some of what may not
-    let cases: [(&str, &[&str], &[&str]); 14] = [
+    let cases: [(&str, &[&str], &[&str]); 16] = [
         ("", &["SELECT", "GAPS", "LET"], &["WHERE", "<name>"]),
         ("SEL", &["SELECT", "GAPS", "LET"], &["WHERE", "<name>"]),
         ("SELECT a ", &["FROM", ",", "AS", "+"], &["JOIN", "<unit>"]),
@@ -192,6 +192,8 @@ fn what_is_expected() {
         ("SELECT (a, ", &[], &["<name>"]),
         ("SELECT 'a", &[], &["<name>"]),
         ("SELECT a ORDER ", &["BY"], &["<name>"]),
+        ("SELECT a -- ", &[], &["FROM"]),
+        ("SELECT a /* b ", &[], &["FROM"]),
     ];
     for (text, some, none) in cases {
         let found = expected(text, text.len());
@@ -303,5 +305,16 @@ fn values_of_the_command_line() {
     }
     for text in ["", "3 arcsecs", "1 2", "SELECT 1"] {
         assert!(value("-P", text).unwrap_err().is_syntax, "{text}");
+    }
+}
+
+#[test]
+fn what_a_prompt_waits_for() {
+    for text in ["SELECT 1;", "SELECT 1; -- done", "SELECT 1; /* done */ ", ";"] {
+        assert!(ends_in_semicolon(text), "{text}");
+    }
+    for text in ["", "SELECT 1", "SELECT ';", "SELECT 1 -- ;", "SELECT 1 /* ;", "SELECT ';'", "SELECT \";\""]
+    {
+        assert!(!ends_in_semicolon(text), "{text}");
     }
 }
