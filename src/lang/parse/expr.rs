@@ -365,7 +365,8 @@ fn call_or_column(i: In<'_>) -> Res<'_, ExprKind> {
     }
     // a call would have been possible
     let _ = mark("(")(rest);
-    map(name, ExprKind::Column).parse(i)
+    let (rest, name) = more_parts(i, rest, first)?;
+    Ok((rest, ExprKind::Column(name)))
 }
 
 /// `call ::= callee "(" ( "*" | 'DISTINCT'? expr ( "," expr )* )? ")"`, from the bracket on.
@@ -383,7 +384,12 @@ fn call(i: In<'_>, name: Ident) -> Res<'_, ExprKind> {
 
 /// `name ::= ident ( "." ident ( "." ident )? )?`
 pub(crate) fn name(i: In<'_>) -> Res<'_, Name> {
-    let (mut rest, first) = ident(i)?;
+    let (rest, first) = ident(i)?;
+    more_parts(i, rest, first)
+}
+
+/// The name that starts at `i`, from behind its first part on.
+fn more_parts<'a>(i: In<'a>, mut rest: In<'a>, first: Ident) -> Res<'a, Name> {
     let mut parts = vec![first];
     while parts.len() < 3 {
         let (next, Some(part)) = opt(preceded(mark("."), ident)).parse(rest)? else { break };
