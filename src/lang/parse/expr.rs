@@ -369,15 +369,16 @@ fn call_or_column(i: In<'_>) -> Res<'_, ExprKind> {
     Ok((rest, ExprKind::Column(name)))
 }
 
-/// `call ::= callee "(" ( "*" | 'DISTINCT'? expr ( "," expr )* )? ")"`, from the bracket on.
+/// `call ::= ident "(" ( "*" | ( 'DISTINCT' | 'ALL' )? expr ( "," expr )* )? ")"`, from the bracket on.
 fn call(i: In<'_>, name: Ident) -> Res<'_, ExprKind> {
     brackets(i, |i| {
         if let Ok((i, _)) = mark("*")(i) {
             return Ok((i, ExprKind::Call { name, distinct: false, star: true, args: Vec::new() }));
         }
-        let arguments = pair(opt(kw("DISTINCT")), separated_list1(mark(","), expr));
+        let quantifier = alt((map(kw("DISTINCT"), |_| true), map(kw("ALL"), |_| false)));
+        let arguments = pair(opt(quantifier), separated_list1(mark(","), expr));
         let (i, found) = opt(arguments).parse(i)?;
-        let (distinct, args) = found.map_or((false, Vec::new()), |(d, args)| (d.is_some(), args));
+        let (distinct, args) = found.map_or((false, Vec::new()), |(d, args)| (d.unwrap_or(false), args));
         Ok((i, ExprKind::Call { name, distinct, star: false, args }))
     })
 }
