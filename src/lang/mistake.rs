@@ -133,7 +133,7 @@ pub(crate) fn explain(text: &str, at: usize, expected: &[Expected]) -> Diagnosti
 
 /// The last token of a text; empty when there is none, or a comment is open.
 pub(crate) fn last_token(text: &str) -> &str {
-    let (mut last, mut end) = ("", 0);
+    let (mut last, mut end) = ("", lex::prologue(text));
     loop {
         let token = token_at(text, end);
         if token.kind == Kind::End {
@@ -149,7 +149,7 @@ pub(crate) fn last_token(text: &str) -> &str {
 /// The tokens from the start of the statement to `at`.
 fn statement_before(text: &str, at: usize) -> Vec<Token<'_>> {
     let mut all = Vec::new();
-    let mut end = if text.starts_with("#!") { text.find('\n').unwrap_or(text.len()) } else { 0 };
+    let mut end = lex::prologue(text);
     loop {
         let token = token_at(text, end);
         if token.span.start >= at || token.kind == Kind::End {

@@ -318,3 +318,13 @@ fn what_a_prompt_waits_for() {
         assert!(!ends_in_semicolon(text), "{text}");
     }
 }
+
+#[test]
+fn what_stands_before_the_first_statement() {
+    for text in ["#!/usr/bin/env sq\nSELECT 1", "\u{feff}SELECT 1", "\u{feff}#! x\n-- y\nSELECT 1", "#! only"]
+    {
+        assert!(script("x", text).is_ok(), "{text}");
+    }
+    let wrong = script("x", "\u{feff}#! x\nSELCT 1").unwrap_err();
+    assert_eq!((wrong.message.as_str(), wrong.span.unwrap().start), ("unknown statement `SELCT`", 8));
+}
