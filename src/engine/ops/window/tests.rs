@@ -64,8 +64,8 @@ proptest! {
 #[test]
 fn runs_stop_with_a_reason() {
     // what is done to records (0, 100) (100, 100) (200, 100); first and last sample kept; reasons before and after
-    type Change = fn(&mut Vec<Piece>);
-    let cases: [(&str, Change, (f64, f64), (Reason, Reason)); 8] = [
+    type Case = (&'static str, fn(&mut Vec<Piece>), (f64, f64), (Reason, Reason));
+    let cases: [Case; 8] = [
         ("nothing", |_| {}, (0.0, 299.0), (Reason::NoData, Reason::NoData)),
         ("one sample is missing", |p| p[1].samples.truncate(99), (0.0, 198.0), (Reason::NoData, Reason::Gap)),
         ("a gap after", |p| p[2].start.0 += 10_000_000, (0.0, 199.0), (Reason::NoData, Reason::Gap)),
