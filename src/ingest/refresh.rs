@@ -194,9 +194,12 @@ fn checked_walk(root: &Path, source: &SourceEntry, known: usize, job: &Job<'_>) 
     );
     let metadata = match fs::metadata(root) {
         Ok(metadata) => metadata,
-        Err(error) if job.full && error.kind() == std::io::ErrorKind::NotFound => return Ok((Walk::default(), 0)),
+        Err(error) if job.full && error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok((Walk::default(), 0));
+        }
         Err(error) => {
-            let message = format!("the root of {} cannot be reached: {}: {error}", source.name, root.display());
+            let message =
+                format!("the root of {} cannot be reached: {}: {error}", source.name, root.display());
             return Err(Error::refused(message, confirm));
         }
     };
@@ -211,11 +214,17 @@ fn checked_walk(root: &Path, source: &SourceEntry, known: usize, job: &Job<'_>) 
         return single_file(root, &metadata).map(|w| (w, device));
     }
     let walk = walk(root, job.database).map_err(|e| {
-        Error::refused(format!("the root of {} cannot be listed: {}: {e}", source.name, root.display()), confirm.clone())
+        Error::refused(
+            format!("the root of {} cannot be listed: {}: {e}", source.name, root.display()),
+            confirm.clone(),
+        )
     })?;
     if walk.entries.is_empty() && walk.unlisted.is_empty() && known > 0 && !job.full {
-        let message =
-            format!("the root of {} is empty, the index has {known} files of it: {}", source.name, root.display());
+        let message = format!(
+            "the root of {} is empty, the index has {known} files of it: {}",
+            source.name,
+            root.display()
+        );
         return Err(Error::refused(message, confirm));
     }
     Ok((walk, device))
@@ -225,7 +234,10 @@ fn checked_walk(root: &Path, source: &SourceEntry, known: usize, job: &Job<'_>) 
 fn single_file(root: &Path, metadata: &fs::Metadata) -> Result<Walk> {
     let entry = super::walk::entry(vec![], metadata);
     if !entry.is_regular {
-        return Err(Error::refused(format!("{} is not a file", root.display()), "name a file or a directory"));
+        return Err(Error::refused(
+            format!("{} is not a file", root.display()),
+            "name a file or a directory",
+        ));
     }
     Ok(Walk { entries: vec![entry], unlisted: vec![] })
 }
@@ -285,7 +297,10 @@ fn pair_moves(new: Vec<Entry>, gone: Vec<(Vec<u8>, Place)>, at: (&Archive, &Path
 pub fn refresh(writer: &mut Writer, job: &Job<'_>) -> Result<Report> {
     let archive = Archive::open(writer.catalogue(), writer)?;
     let Some(source) = writer.catalogue().source(job.source).cloned() else {
-        return Err(Error::refused(format!("there is no source `{}`", job.source), "SHOW SOURCES lists them"));
+        return Err(Error::refused(
+            format!("there is no source `{}`", job.source),
+            "SHOW SOURCES lists them",
+        ));
     };
     let plan = plan(&archive, &source, job)?;
     let mut report = Report { unchanged: plan.unchanged, ..Report::default() };
@@ -370,7 +385,12 @@ fn apply(
         }
     }
     let files = rows.into_iter().flatten().map(|r| (r.file, r.segments)).collect();
-    commit_part(writer, source, files, dead.into_iter().map(|(p, rows)| (&archive.parts[p], rows)).collect())?;
+    commit_part(
+        writer,
+        source,
+        files,
+        dead.into_iter().map(|(p, rows)| (&archive.parts[p], rows)).collect(),
+    )?;
     Ok(report)
 }
 
@@ -385,7 +405,12 @@ fn one_change(
         (ChangeKind::Removed, ..) => Ok(None),
         (ChangeKind::Moved, Some(entry), Some(place)) => {
             let mut read = carried(archive, by_file, place);
-            read.file = FileRow { path: entry.path.clone(), ctime_ns: entry.ctime_ns, inode: entry.inode, ..read.file };
+            read.file = FileRow {
+                path: entry.path.clone(),
+                ctime_ns: entry.ctime_ns,
+                inode: entry.inode,
+                ..read.file
+            };
             Ok(Some(read))
         }
         (ChangeKind::Unreachable, _, Some(place)) => {
@@ -437,7 +462,11 @@ fn commit_part(
 
 fn archive_table(catalogue: &mut Catalogue) -> &mut TableEntry {
     let place = catalogue.tables.iter().position(|t| t.name == ARCHIVE_TABLE).unwrap_or_else(|| {
-        let entry = TableEntry { name: ARCHIVE_TABLE.to_owned(), kind: "archive".to_owned(), ..TableEntry::default() };
+        let entry = TableEntry {
+            name: ARCHIVE_TABLE.to_owned(),
+            kind: "archive".to_owned(),
+            ..TableEntry::default()
+        };
         catalogue.tables.push(entry);
         catalogue.tables.len() - 1
     });
@@ -448,7 +477,8 @@ fn archive_table(catalogue: &mut Catalogue) -> &mut TableEntry {
 fn compact_if_due(writer: &mut Writer, source: &str) -> Result<()> {
     let archive = Archive::open(writer.catalogue(), writer)?;
     let parts = archive.parts.iter().filter(|p| p.source == source);
-    let (count, files, dead) = parts.fold((0, 0, 0), |(c, f, d), p| (c + 1, f + p.file_count(), d + p.dead.len()));
+    let (count, files, dead) =
+        parts.fold((0, 0, 0), |(c, f, d), p| (c + 1, f + p.file_count(), d + p.dead.len()));
     if count > limits::DELTAS || dead * 10 > files {
         compact(writer, source)?;
     }

@@ -40,9 +40,9 @@ pub struct Walk {
 impl Walk {
     /// Does the path lie under a directory that could not be listed?
     pub fn is_unlisted(&self, path: &[u8]) -> bool {
-        self.unlisted.iter().any(|(dir, _)| {
-            dir.is_empty() || (path.starts_with(dir) && path.get(dir.len()) == Some(&b'/'))
-        })
+        self.unlisted
+            .iter()
+            .any(|(dir, _)| dir.is_empty() || (path.starts_with(dir) && path.get(dir.len()) == Some(&b'/')))
     }
 }
 

@@ -68,9 +68,7 @@ impl Literal {
             Literal::Int(v) => Arc::new(Int64Array::from_value(*v, rows)),
             Literal::Float(v) => Arc::new(Float64Array::from_value(*v, rows)),
             Literal::Text(v) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(v, rows))),
-            Literal::Time(v) => {
-                Arc::new(TimestampNanosecondArray::from_value(*v, rows).with_timezone("UTC"))
-            }
+            Literal::Time(v) => Arc::new(TimestampNanosecondArray::from_value(*v, rows).with_timezone("UTC")),
             Literal::Duration(v) => Arc::new(DurationNanosecondArray::from_value(*v, rows)),
         }
     }
@@ -368,7 +366,8 @@ fn case(branches: &[(Expr, Expr)], otherwise: Option<&Expr>, batch: &Batch) -> R
     };
     for (condition, value) in branches.iter().rev() {
         let mask = condition.condition(batch)?;
-        let mask = arrow_select::filter::prep_null_mask_filter(&mask);
+        let mask =
+            if mask.null_count() > 0 { arrow_select::filter::prep_null_mask_filter(&mask) } else { mask };
         result = arrow_select::zip::zip(&mask, &value.eval(batch)?, &result).map_err(arrow_error)?;
     }
     Ok(result)

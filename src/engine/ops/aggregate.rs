@@ -103,7 +103,8 @@ impl Groups {
     fn key_columns(&self, out: &Schema) -> Result<Vec<ArrayRef>> {
         let count = self.firsts.first().map_or(0, Vec::len);
         if count == 0 && self.converter.is_none() && !out.columns.is_empty() && self.count == 0 {
-            return Ok(out.empty().columns().to_vec()).map(|c| c.into_iter().take(self.key_count(out)).collect());
+            return Ok(out.empty().columns().to_vec())
+                .map(|c| c.into_iter().take(self.key_count(out)).collect());
         }
         (0..count)
             .map(|k| {
@@ -172,7 +173,10 @@ impl State {
         match self {
             State::Count(counts, _) => {
                 counts.resize(count, 0);
-                ids.iter().enumerate().filter(|(row, _)| is_kept(*row)).for_each(|(_, &id)| counts[id as usize] += 1);
+                ids.iter()
+                    .enumerate()
+                    .filter(|(row, _)| is_kept(*row))
+                    .for_each(|(_, &id)| counts[id as usize] += 1);
             }
             State::SumInt(sums, _) => {
                 sums.resize(count, None);
@@ -254,7 +258,9 @@ impl State {
                     (F::Avg, n) => Some(sum / n as f64),
                     _ => Some(sum),
                 };
-                Arc::new(sums.into_iter().map(|s| value(s).filter(|v| v.is_finite())).collect::<Float64Array>())
+                Arc::new(
+                    sums.into_iter().map(|s| value(s).filter(|v| v.is_finite())).collect::<Float64Array>(),
+                )
             }
             State::BestInt(_, kind, mut best) => {
                 best.resize(count, None);
@@ -293,7 +299,12 @@ fn best_array(kind: Type, best: Vec<Option<i64>>) -> ArrayRef {
     }
 }
 
-fn improve<T: PartialOrd>(function: F, best: &mut [Option<T>], ids: &[u32], values: impl Iterator<Item = Option<T>>) {
+fn improve<T: PartialOrd>(
+    function: F,
+    best: &mut [Option<T>],
+    ids: &[u32],
+    values: impl Iterator<Item = Option<T>>,
+) {
     for (value, &id) in values.zip(ids) {
         let Some(value) = value else { continue };
         let current = &mut best[id as usize];
@@ -310,7 +321,10 @@ fn improve<T: PartialOrd>(function: F, best: &mut [Option<T>], ids: &[u32], valu
 
 /// For DISTINCT: is this the first time the group meets the value?
 fn first_times(seen: &mut Seen, args: &[ArrayRef], ids: &[u32]) -> Result<Vec<bool>> {
-    let wide = args.iter().map(|a| cast(a, Type::of(a.data_type()).unwrap_or(Type::Null))).collect::<Result<Vec<_>>>()?;
+    let wide = args
+        .iter()
+        .map(|a| cast(a, Type::of(a.data_type()).unwrap_or(Type::Null)))
+        .collect::<Result<Vec<_>>>()?;
     let fields = wide.iter().map(|v| SortField::new(v.data_type().clone())).collect();
     let rows = RowConverter::new(fields).and_then(|c| c.convert_columns(&wide)).map_err(arrow_error)?;
     Ok(rows.iter().zip(ids).map(|(row, id)| seen.insert((*id, row.as_ref().into()))).collect())
@@ -325,7 +339,11 @@ fn statistic(function: F, sample: &(Vec<f64>, Vec<f64>)) -> Option<f64> {
             let valid = first.iter().zip(second).filter(|(_, e)| **e > 0.0);
             let (values, errors): (Vec<f64>, Vec<f64>) = valid.map(|(v, e)| (*v, *e)).unzip();
             let sample = Sample::new(&[], &values, Some(&errors));
-            if function == F::WMean { weighted_mean::weighted_mean(&sample) } else { chi2::reduced_chi2(&sample) }
+            if function == F::WMean {
+                weighted_mean::weighted_mean(&sample)
+            } else {
+                chi2::reduced_chi2(&sample)
+            }
         }
         _ => {
             let mut pairs: Vec<(f64, f64)> = first.iter().copied().zip(second.iter().copied()).collect();

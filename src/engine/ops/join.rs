@@ -54,7 +54,8 @@ pub fn join<'a>(
             Ok(chunks(with_schema(kept, schema)?))
         }
         _ => {
-            let pairs = if kind == JoinKind::Left { with_unmatched(pairs, &matched) } else { all_some(pairs) };
+            let pairs =
+                if kind == JoinKind::Left { with_unmatched(pairs, &matched) } else { all_some(pairs) };
             gather(left, right, pairs, schema.clone())
         }
     }
@@ -187,7 +188,8 @@ impl Finder {
             columns.0.push(normal(&l, kind)?);
             columns.1.push(normal(&r, kind)?);
         }
-        let fields: Vec<SortField> = columns.0.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+        let fields: Vec<SortField> =
+            columns.0.iter().map(|c| SortField::new(c.data_type().clone())).collect();
         let converter = RowConverter::new(fields).map_err(arrow_error)?;
         let left_keys = keys(&converter, &columns.0)?;
         let mut by_key: HashMap<Box<[u8]>, Vec<u32>> = HashMap::new();
