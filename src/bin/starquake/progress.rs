@@ -15,7 +15,8 @@ const DELAY: Duration = Duration::from_millis(500);
 /// How often a bar moves though nothing was counted.
 const TICK: Duration = Duration::from_millis(200);
 
-const COUNTED: &str = "{msg} {wide_bar} {human_pos}/{human_len} {prefix}  {per_sec}  {eta} left";
+/// Not the whole width: `^C` is echoed behind it.
+const COUNTED: &str = "{msg} {bar:20} {human_pos}/{human_len} {prefix}  {per_sec}  {eta} left";
 const UNCOUNTED: &str = "{spinner} {msg} {human_pos} {prefix}  {per_sec}  {elapsed}";
 
 /// The bar of one statement; silent when it is told so.

@@ -256,13 +256,21 @@ fn measure(heads: &[Head], rows: &[Vec<Option<String>>]) -> Vec<Measure> {
     heads.iter().enumerate().map(column).collect()
 }
 
-/// Widths that fit a terminal: units under the names, then narrower texts, then fewer columns.
+/// Widths that fit a terminal: units under the names, and as many columns as fit with narrow texts, which then take
+/// what room is left.
 fn fit(columns: &[Measure], terminal: Option<usize>) -> Fit {
     let total = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
     let widths: Vec<usize> = columns.iter().map(|c| c.title.max(c.cells).max(1)).collect();
     let Some(terminal) = terminal.filter(|t| total(&widths) > *t) else {
         return Fit { widths, has_unit_line: false };
     };
+    let narrowest = |c: &Measure| {
+        let width = c.name.max(c.cells).max(1);
+        if c.is_text { width.min(NARROWEST_TEXT) } else { width }
+    };
+    let least: Vec<usize> = columns.iter().map(narrowest).collect();
+    let count = (1..=columns.len()).rev().find(|n| total(&least[..*n]) <= terminal).unwrap_or(1);
+    let columns = &columns[..count.min(columns.len())];
     let mut widths: Vec<usize> = columns.iter().map(|c| c.name.max(c.cells).max(1)).collect();
     while total(&widths) > terminal {
         let texts = columns.iter().zip(widths.iter_mut()).filter(|(c, w)| c.is_text && **w > NARROWEST_TEXT);
@@ -270,9 +278,6 @@ fn fit(columns: &[Measure], terminal: Option<usize>) -> Fit {
             Some((_, width)) => *width -= 1,
             None => break,
         }
-    }
-    while widths.len() > 1 && total(&widths) > terminal {
-        widths.pop();
     }
     Fit { widths, has_unit_line: columns.iter().any(|c| c.title > c.name) }
 }
