@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod limits;
+pub mod progress;
 
 pub mod geometry;
 pub mod model;
@@ -18,3 +19,5 @@ pub mod index;
 
 pub mod engine;
 pub mod ingest;
+
+pub mod database;

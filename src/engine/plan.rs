@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use super::expr::Expr;
+use super::expr::{Area, Expr};
 use super::ops::{correlate, pair, variability};
-use crate::geometry::region::Region;
 use crate::lang::syntax::{JoinKind, SetKind};
 use crate::model::station::Pattern;
 use crate::model::table::{Batch, Column, Schema};
@@ -90,7 +89,7 @@ pub struct Scan {
     /// Column (of the table) and closed range of values outside which no row is wanted.
     pub ranges: Vec<(usize, f64, f64)>,
     /// Positions outside this region are not wanted.
-    pub region: Option<Arc<Region>>,
+    pub region: Option<Arc<Area>>,
 }
 
 /// A set function over the rows of a group.
@@ -306,7 +305,7 @@ pub enum Plan {
         /// Events.
         events: Box<Node>,
         /// Which pairs.
-        spec: pair::Spec,
+        spec: pair::PairSpec,
     },
     /// Differential times.
     Correlate {

@@ -173,9 +173,9 @@ pub fn built_in_schema(name: &str) -> Schema {
             int("bytes"),
             text("source"),
         ]),
-        "stations" => with_source(event::stations_schema()),
-        "events" => with_source(event::events_schema()),
-        _ => with_source(event::picks_schema()),
+        "stations" => with_source(event::table::stations_schema()),
+        "events" => with_source(event::table::events_schema()),
+        _ => with_source(event::table::picks_schema()),
     }
 }
 

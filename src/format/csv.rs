@@ -3,7 +3,8 @@
 //! Reading takes two streaming passes: the first finds the type of every column from all of its cells, the
 //! second gives batches. The rules, each in the table test below:
 //! - Delimiter: the one of `,` tab `;` `|` that splits the first rows evenly. A header row is expected; when all
-//!   cells of the first row are numbers there is none and columns are called `c1`, `c2`, .. with a notice.
+//!   cells of the first row are numbers there is none: the last comment line above it names the columns if it has
+//!   as many cells, else they are called `c1`, `c2`, .. Both with a notice.
 //! - A column is INT, FLOAT, BOOL or TIME only if every cell is (see [`Cell`]), else TEXT with the cells as they
 //!   are. Digits with a leading zero are codes: the column is TEXT. Integers beyond i64 make a column of
 //!   integers TEXT. There are no digit separators, decimal commas or hexadecimal numbers: such cells are TEXT.
@@ -12,21 +13,23 @@
 //! - A row with another number of cells than the header is an error with its line, as is a record (or an open
 //!   quote) of more than 1 MiB. Blank lines are passed over; lines that begin with `#` too, if the first one does.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+mod records;
+
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ::csv::{ByteRecord, ReaderBuilder, WriterBuilder};
+use ::csv::WriterBuilder;
 use arrow_array::ArrayRef;
 use arrow_array::builder::{
     BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampNanosecondBuilder,
 };
 
-use crate::error::{DataError, Error, Result};
+use self::records::{Dialect, Records, dialect};
+use crate::error::{Error, Result};
 use crate::format::number::{Cell, Printer, classify};
-use crate::format::table::{self, BATCH_TEXT_BYTES, ColumnMeta, SNIFF_BYTES};
-use crate::limits::{BATCH_ROWS, LINE_BYTES, XML_TEXT_BYTES};
+use crate::format::table::{self, BATCH_TEXT_BYTES};
+use crate::limits::BATCH_ROWS;
 use crate::model::table::{Batch, Column, Schema, Type};
 use crate::model::time::Time;
 
@@ -36,265 +39,10 @@ pub const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
 pub const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 /// Most bytes that one compressed byte may become.
 pub const ZSTD_RATIO: u64 = 1000;
-/// Delimiters in order of preference.
-const DELIMITERS: &[u8] = b",\t;|";
+/// Largest window a zstd frame may ask memory for: 2^26 bytes (levels up to 21 without `--long`).
+pub const ZSTD_WINDOW_LOG2_BYTES: u32 = 26;
 /// Bytes the tokeniser reads at a time.
 const BUFFER_BYTES: usize = 128 << 10;
-/// Fed to the tokeniser after the last byte of the file. It comes back as a record of its own unless a quote is
-/// still open there.
-const END_MARK: &[u8] = b"\n\0\n";
-
-/// The text of a plain or zstd file.
-enum Text {
-    Plain(File),
-    Zstd { decoder: Box<zstd::Decoder<'static, BufReader<Counted>>>, given: u64 },
-}
-
-/// Counts what is read.
-struct Counted {
-    file: File,
-    bytes: u64,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read(buffer)?;
-        self.bytes += n as u64;
-        Ok(n)
-    }
-}
-
-impl Text {
-    fn open(path: &Path) -> Result<Text> {
-        let open = || File::open(path).map_err(|e| Error::io("open", path, e));
-        let mut head = Vec::new();
-        let limit = ZSTD_MAGIC.len() as u64;
-        open()?.take(limit).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;
-        if head != ZSTD_MAGIC {
-            return Ok(Text::Plain(open()?));
-        }
-        let decoder = zstd::Decoder::new(Counted { file: open()?, bytes: 0 });
-        let decoder = Box::new(decoder.map_err(|e| Error::io("decompress", path, e))?);
-        Ok(Text::Zstd { decoder, given: 0 })
-    }
-}
-
-impl Read for Text {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Text::Plain(file) => file.read(buffer),
-            Text::Zstd { decoder, given } => {
-                let n = decoder.read(buffer)?;
-                *given += n as u64;
-                let read = decoder.get_ref().get_ref().bytes;
-                if *given > read.saturating_mul(ZSTD_RATIO).saturating_add(1 << 20) {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        format!("more than {ZSTD_RATIO} bytes from one compressed byte"),
-                    ));
-                }
-                Ok(n)
-            }
-        }
-    }
-}
-
-/// Feeds the tokeniser: not past the longest record, and with [`END_MARK`] after the end.
-struct Feed {
-    text: Text,
-    given: u64,
-    allowed: u64,
-    is_too_long: bool,
-    mark: &'static [u8],
-}
-
-impl Read for Feed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.given > self.allowed {
-            self.is_too_long = true;
-            return Err(io::Error::from(io::ErrorKind::InvalidData));
-        }
-        let mut n = self.text.read(buffer)?;
-        if n == 0 {
-            n = self.mark.read(buffer)?;
-        }
-        self.given += n as u64;
-        Ok(n)
-    }
-}
-
-/// How a text file is split into cells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Dialect {
-    delimiter: u8,
-    has_comments: bool,
-    /// Of an ECSV header; else empty.
-    meta: Vec<ColumnMeta>,
-}
-
-/// The records of a file, one after the other.
-struct Records {
-    path: PathBuf,
-    csv: ::csv::Reader<Feed>,
-    record: ByteRecord,
-    width: Option<usize>,
-    is_ended: bool,
-}
-
-impl Records {
-    fn open(path: &Path, dialect: &Dialect) -> Result<Records> {
-        let text = Text::open(path)?;
-        let feed = Feed { text, given: 0, allowed: u64::MAX, is_too_long: false, mark: END_MARK };
-        let mut builder = ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).delimiter(dialect.delimiter).buffer_capacity(BUFFER_BYTES);
-        builder.comment(dialect.has_comments.then_some(b'#'));
-        let csv = builder.from_reader(feed);
-        Ok(Records { path: path.to_path_buf(), csv, record: ByteRecord::new(), width: None, is_ended: false })
-    }
-
-    /// Reads the next record into `self.record`; false after the last.
-    fn advance(&mut self) -> Result<bool> {
-        if self.is_ended {
-            return Ok(false);
-        }
-        let start = self.csv.position().clone();
-        self.csv.get_mut().allowed = start.byte() + (LINE_BYTES + BUFFER_BYTES) as u64;
-        match self.csv.read_byte_record(&mut self.record) {
-            Ok(true) => {}
-            Ok(false) => return Err(self.fault(&start, "a quote that begins here is never closed")),
-            Err(_) if self.csv.get_ref().is_too_long => {
-                let reason =
-                    format!("a record of more than {LINE_BYTES} bytes (a quote that is never closed?)");
-                return Err(self.fault(&start, reason));
-            }
-            Err(e) => return Err(self.tokeniser_error(e)),
-        }
-        if self.record.as_slice().len() > LINE_BYTES {
-            return Err(self.fault(&start, format!("a record of more than {LINE_BYTES} bytes")));
-        }
-        if self.csv.get_ref().mark.is_empty() {
-            if self.record.len() == 1 && self.record.as_slice() == b"\0" {
-                self.is_ended = true;
-                return Ok(false);
-            }
-            if self.record.as_slice().ends_with(END_MARK) {
-                return Err(self.fault(&start, "a quote that begins here is never closed"));
-            }
-        }
-        let width = *self.width.get_or_insert(self.record.len());
-        if width != self.record.len() {
-            let reason = format!("{} cells, the header has {width}", self.record.len());
-            return Err(self.fault(&start, reason));
-        }
-        Ok(true)
-    }
-
-    /// An error that names the line on which the record at this place begins.
-    fn fault(&self, start: &::csv::Position, reason: impl Into<String>) -> Error {
-        let line = line_of(&self.path, start.byte());
-        Error::Data(Box::new(DataError {
-            path: self.path.clone(),
-            place: line.map(|line| format!("line {line}")),
-            offset: None,
-            reason: reason.into(),
-            help: None,
-        }))
-    }
-
-    /// The file is not what it was in the first pass.
-    fn changed(&self) -> Error {
-        Error::data(&self.path, None, "the file changed while it was read")
-    }
-
-    fn tokeniser_error(&self, error: ::csv::Error) -> Error {
-        match error.into_kind() {
-            ::csv::ErrorKind::Io(e) => Error::io("read", &self.path, e),
-            other => Error::data(&self.path, None, format!("{other:?}")),
-        }
-    }
-}
-
-/// Line, from 1, of the first text at or after this byte. The tokeniser's own count is behind where lines end
-/// with CRLF or are blank.
-fn line_of(path: &Path, byte: u64) -> Option<u64> {
-    let mut text = BufReader::new(Text::open(path).ok()?);
-    let mut line = 1;
-    let mut at = 0;
-    loop {
-        let buffer = text.fill_buf().ok()?;
-        for b in buffer {
-            if at >= byte && !matches!(b, b'\r' | b'\n') {
-                return Some(line);
-            }
-            line += u64::from(*b == b'\n');
-            at += 1;
-        }
-        let length = buffer.len();
-        if length == 0 {
-            return Some(line);
-        }
-        text.consume(length);
-    }
-}
-
-/// Finds out how the file is split.
-fn dialect(path: &Path) -> Result<Dialect> {
-    let mut head = Vec::new();
-    let text = Text::open(path)?;
-    let mut text = BufReader::new(text.take(XML_TEXT_BYTES as u64));
-    let io = |e| Error::io("read", path, e);
-    text.read_until(b'\n', &mut head).map_err(io)?;
-    let first = head.strip_prefix(UTF8_BOM).unwrap_or(&head);
-    let has_comments = first.starts_with(b"#");
-    let is_ecsv = first.starts_with(b"# %ECSV");
-    let mut yaml = String::new();
-    let mut line = head.clone();
-    while is_ecsv && line.starts_with(b"#") {
-        let body = line.strip_prefix(b"# ").unwrap_or(&line);
-        yaml.push_str(&String::from_utf8_lossy(body));
-        line.clear();
-        text.read_until(b'\n', &mut line).map_err(io)?;
-    }
-    if is_ecsv {
-        let stated = yaml.lines().find_map(|l| l.strip_prefix("delimiter:"));
-        let stated = stated.map(|d| d.trim().trim_matches(['\'', '"'])).and_then(|d| d.bytes().next());
-        let delimiter = stated.unwrap_or(b' ');
-        return Ok(Dialect { delimiter, has_comments, meta: table::yaml_columns(&yaml) });
-    }
-    text.take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(io)?;
-    let delimiter = sniff_delimiter(&head, has_comments);
-    Ok(Dialect { delimiter, has_comments, meta: Vec::new() })
-}
-
-/// The delimiter that splits the first rows evenly into the most cells; without any, the one that splits the
-/// first row most.
-fn sniff_delimiter(head: &[u8], has_comments: bool) -> u8 {
-    let score = |delimiter: u8| {
-        let mut builder = ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).delimiter(delimiter).comment(has_comments.then_some(b'#'));
-        let widths: Vec<usize> = builder
-            .from_reader(head)
-            .into_byte_records()
-            .map_while(Result::ok)
-            .take(51)
-            .map(|r| r.len())
-            .collect();
-        let first = widths.first().copied().unwrap_or(0);
-        // the last record may be cut off by the end of the head
-        let whole = widths.len().saturating_sub(1).max(1);
-        let is_even = widths.iter().take(whole).all(|&w| w == first);
-        (is_even && first > 1, first)
-    };
-    let mut best = (b',', score(b','));
-    for &delimiter in DELIMITERS {
-        let new = score(delimiter);
-        if new > best.1 {
-            best = (delimiter, new);
-        }
-    }
-    best.0
-}
-
 /// What the cells of a column have been so far.
 #[derive(Clone, Default)]
 struct Seen {
@@ -316,8 +64,12 @@ impl Seen {
         cells.iter().any(|&c| self.of(c) > 0)
     }
 
-    /// The type of the column, and why it is not what one would expect.
-    fn verdict(&self) -> (Type, Option<&'static str>) {
+    /// The type of the column, and why it is not what one would expect. What an ECSV header states decides where
+    /// the cells leave it open.
+    fn verdict(&self, stated: Option<&str>) -> (Type, Option<&'static str>) {
+        if stated == Some("string") {
+            return (Type::Text, None);
+        }
         let is_integer = self.any(&[Cell::Int, Cell::BigInt, Cell::Code]);
         let is_float = self.any(&[Cell::Float, Cell::Infinite]);
         let is_bool = self.any(&[Cell::Bool]);
@@ -330,8 +82,14 @@ impl Seen {
             return (Type::Text, Some("TEXT because of leading zeros"));
         }
         if families == 0 {
-            let is_blank = self.any(&[Cell::Nan]) && !self.any(&[Cell::NullWord]);
-            return (if is_blank { Type::Float } else { Type::Text }, None);
+            let is_nan = self.any(&[Cell::Nan]) && !self.any(&[Cell::NullWord]);
+            let kind = match stated.unwrap_or("") {
+                s if s.starts_with("int") || s.starts_with("uint") => Type::Int,
+                s if s.starts_with("float") || is_nan => Type::Float,
+                "bool" => Type::Bool,
+                _ => Type::Text,
+            };
+            return (kind, None);
         }
         match (is_float, is_integer) {
             (true, _) => (Type::Float, None),
@@ -366,7 +124,7 @@ impl Reader {
         let dialect = dialect(path)?;
         let mut notices = Vec::new();
         let mut records = Records::open(path, &dialect)?;
-        let (names, is_header) = header(&mut records, &mut notices)?;
+        let (names, is_header) = header(&mut records, &dialect, &mut notices)?;
         let wanted = table::project(path, &names, columns)?;
         let (seen, rows) = first_pass(&mut records, &wanted, !is_header)?;
         let mut schema = Schema::default();
@@ -374,8 +132,7 @@ impl Reader {
         for (&index, seen) in wanted.iter().zip(&seen) {
             let name = names.get(index).cloned().unwrap_or_default();
             let meta = dialect.meta.iter().find(|m| m.name == name);
-            let is_string = meta.and_then(|m| m.datatype.as_deref()) == Some("string");
-            let (kind, why) = if is_string { (Type::Text, None) } else { seen.verdict() };
+            let (kind, why) = seen.verdict(meta.and_then(|m| m.datatype.as_deref()));
             notices.extend(why.map(|why| format!("column `{name}` is {why}")));
             notices.extend(blanked(&name, kind, seen));
             let mut column = Column::typed(name, kind);
@@ -455,7 +212,11 @@ fn blanked(name: &str, kind: Type, seen: &Seen) -> Option<String> {
 }
 
 /// Names of the columns, and whether the first row, now in `records.record`, was a header.
-fn header(records: &mut Records, notices: &mut Vec<String>) -> Result<(Vec<String>, bool)> {
+fn header(
+    records: &mut Records,
+    dialect: &Dialect,
+    notices: &mut Vec<String>,
+) -> Result<(Vec<String>, bool)> {
     if !records.advance()? {
         return Err(Error::data(&records.path, None, "no header row"));
     }
@@ -463,6 +224,12 @@ fn header(records: &mut Records, notices: &mut Vec<String>) -> Result<(Vec<Strin
         matches!(classify(cell), Cell::Int | Cell::Float | Cell::Code | Cell::BigInt | Cell::Infinite)
     };
     if records.record.iter().all(is_number) {
+        let names: Vec<String> =
+            dialect.comment.split(char::from(dialect.delimiter)).map(|n| n.trim().to_owned()).collect();
+        if names.len() == records.record.len() && !dialect.comment.is_empty() {
+            notices.push("the last comment line before the rows names the columns".to_owned());
+            return Ok((table::unique_names(names, notices), false));
+        }
         notices.push(
             "the first row is all numbers: there is no header, columns are called c1, c2, ..".to_owned(),
         );

@@ -8,7 +8,6 @@ pub mod json;
 pub mod mseed2;
 pub mod mseed3;
 pub mod number;
-pub mod page;
 pub mod parquet;
 pub mod quakeml;
 pub mod sac;

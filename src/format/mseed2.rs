@@ -58,9 +58,9 @@ pub(crate) fn is_control(bytes: &[u8]) -> bool {
 
 /// A blank record (SEED 2.4, chapter 8 "noise records"): a sequence number or blanks, then blanks only.
 pub(crate) fn is_blank(bytes: &[u8]) -> bool {
-    bytes.get(..HEADER_BYTES).is_some_and(|h| {
-        is_sequence(h) && h.first() != Some(&0) && h.iter().skip(6).all(|&c| c == b' ')
-    })
+    bytes
+        .get(..HEADER_BYTES)
+        .is_some_and(|h| is_sequence(h) && h.first() != Some(&0) && h.iter().skip(6).all(|&c| c == b' '))
 }
 
 /// What the blockettes say.
@@ -84,6 +84,9 @@ pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>) -> Parsed<[u8; 12]>
         Err(parsed) => return parsed,
     };
     let Some(length) = chain.length.or(known_length) else { return Parsed::NoLength };
+    if length < 1 << RECORD_LENGTH_EXPONENTS.start() {
+        return Parsed::Bad(0, format!("the record ends after {length} bytes"));
+    }
     if (chain.end as u64) > length {
         return Parsed::Bad(46, format!("a blockette ends at {}, the record at {length}", chain.end));
     }
@@ -98,7 +101,11 @@ pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>) -> Parsed<[u8; 12]>
 
 /// Follows the chain with three guards: an offset lies behind the fixed header, behind the blockette before, and
 /// inside the record. The number of blockettes in the header is not trusted.
-fn walk_blockettes(bytes: &[u8], little: bool, known_length: Option<u64>) -> Result<Blockettes, Parsed<[u8; 12]>> {
+fn walk_blockettes(
+    bytes: &[u8],
+    little: bool,
+    known_length: Option<u64>,
+) -> Result<Blockettes, Parsed<[u8; 12]>> {
     let mut chain = Blockettes { end: HEADER_BYTES, ..Blockettes::default() };
     let mut at = usize::from(u16_at(bytes, 46, little).unwrap_or(0));
     while at != 0 {
@@ -106,24 +113,19 @@ fn walk_blockettes(bytes: &[u8], little: bool, known_length: Option<u64>) -> Res
             return Err(Parsed::Bad(46, format!("a blockette at {at} lies inside what comes before it")));
         }
         let limit = chain.length.or(known_length).unwrap_or(RECORD_BYTES as u64);
-        let Some(size) = u16_at(bytes, at, little).map(blockette_bytes) else {
-            return Err(outside(at + 4, limit));
-        };
-        if at + size > bytes.len() || (at + size) as u64 > limit {
-            return Err(outside(at + size, limit));
+        let end = at + u16_at(bytes, at, little).map_or(4, blockette_bytes);
+        if end as u64 > limit {
+            let reason = format!("a blockette ends at {end}, outside the record of {limit} bytes");
+            return Err(Parsed::Bad(46, reason));
+        }
+        if end > bytes.len() {
+            return Err(Parsed::NeedBytes(end));
         }
         read_blockette(bytes, at, little, &mut chain)?;
-        chain.end = at + size;
+        chain.end = end;
         at = usize::from(u16_at(bytes, at + 2, little).unwrap_or(0));
     }
     Ok(chain)
-}
-
-fn outside(end: usize, limit: u64) -> Parsed<[u8; 12]> {
-    if end as u64 > limit {
-        return Parsed::Bad(46, format!("a blockette ends at {end}, outside the record of {limit} bytes"));
-    }
-    Parsed::NeedBytes(end)
 }
 
 /// Bytes that are read of a blockette of this type.
@@ -166,28 +168,26 @@ fn read_blockette(
 /// Network, station, location, channel: bytes 18-19, 8-12, 13-14, 15-17.
 fn id(bytes: &[u8]) -> [u8; 12] {
     let mut id = [b' '; 12];
-    let parts = [(18, 2), (8, 5), (13, 2), (15, 3)];
-    let source = parts.iter().flat_map(|&(from, count)| bytes.iter().skip(from).take(count));
-    id.iter_mut().zip(source).for_each(|(to, from)| *to = *from);
+    let parts = bytes.get(18..20).zip(bytes.get(8..18));
+    if let (Some((network, rest)), Some((to_network, to_rest))) = (parts, id.split_at_mut_checked(2)) {
+        to_network.copy_from_slice(network);
+        to_rest.copy_from_slice(rest);
+    }
     id
 }
 
-/// The stream of an id: each part ends at its first NUL and is trimmed on the right; bytes outside ASCII are
-/// taken as Latin-1, so that none is lost.
+/// The stream of an id. A part ends at its first NUL; blanks, control characters and bytes outside ASCII are left
+/// out, as ObsPy does. Band, source and subsource are the places of the channel code.
 pub(crate) fn stream(id: &[u8; 12]) -> Stream {
-    let part = |from: usize, to: usize| {
-        let raw = id.get(from..to).unwrap_or_default();
-        let text: String = raw.iter().take_while(|&&b| b != 0).map(|&b| char::from(b)).collect();
-        text.trim_end().to_owned()
+    let part = |from: usize, to: usize| -> String {
+        let raw = id.get(from..to).unwrap_or_default().iter().take_while(|&&b| b != 0);
+        raw.filter(|b| b.is_ascii_graphic()).map(|&b| char::from(b)).collect()
     };
     let code =
         ChannelCode { network: part(0, 2), station: part(2, 7), location: part(7, 9), channel: part(9, 12) };
-    let mut source_id = format!("FDSN:{}_{}_{}", code.network, code.station, code.location);
-    let mut letters = code.channel.chars();
-    for _ in 0..3 {
-        source_id.push('_');
-        source_id.extend(letters.next());
-    }
+    let (band, kind, component) = (part(9, 10), part(10, 11), part(11, 12));
+    let name = format!("{}_{}_{}", code.network, code.station, code.location);
+    let source_id = format!("FDSN:{name}_{band}_{kind}_{component}");
     Stream { code, source_id }
 }
 

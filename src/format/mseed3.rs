@@ -38,7 +38,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed<Range<usize>> {
     let data_offset = id.end + usize::from(extra);
     let length = data_offset as u64 + u64::from(data);
     if length > RECORD_BYTES as u64 {
-        return Parsed::Bad(36, format!("a record of {length} bytes; the longest that is read has {RECORD_BYTES}"));
+        return Parsed::Bad(
+            36,
+            format!("a record of {length} bytes; the longest that is read has {RECORD_BYTES}"),
+        );
     }
     let length = length as usize;
     let Some(whole) = bytes.get(..length) else { return Parsed::NeedBytes(length) };
@@ -105,22 +108,4 @@ pub(crate) fn stream(id: &[u8]) -> Stream {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn identifiers() {
-        let cases = [
-            ("FDSN:IU_COLA_00_B_H_Z", "IU.COLA.00.BHZ"),
-            ("FDSN:XX_TEST__L_H_1", "XX.TEST..LH1"),
-            ("XFDSN:XX_TEST__L_H_Z", "XX.TEST..LHZ"),
-            ("FDSN:XX_LONGNAME_LOCATION_M_VM_TEMP", "XX.LONGNAME.LOCATION.M_VM_TEMP"),
-            ("FDSN:IU_COLA", "..."),
-            ("urn:my-sensor", "..."),
-        ];
-        for (id, want) in cases {
-            let got = stream(id.as_bytes());
-            assert_eq!((got.code.to_string().as_str(), got.source_id.as_str()), (want, id));
-        }
-    }
-}
+mod tests;

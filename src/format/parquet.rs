@@ -14,67 +14,37 @@
 //! Units, UCDs and descriptions come from the fields' metadata (`unit`, `ucd`, `description`) and from astropy's
 //! `table_meta_yaml`, and are written back as field metadata.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod convert;
+mod page;
+mod write;
 
+use std::cell::Cell;
+use std::fs::File;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
+
+use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use ::parquet::arrow::{ArrowWriter, ProjectionMask};
-use ::parquet::basic::{Compression, Type as Physical, ZstdLevel};
+use ::parquet::basic::Type as Physical;
 use ::parquet::errors::ParquetError;
-use ::parquet::file::metadata::ColumnChunkMetaData;
-use ::parquet::file::properties::WriterProperties;
+use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetStatisticsPolicy};
 use ::parquet::file::statistics::Statistics;
-use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    DurationNanosecondType, Float32Type, Float64Type, Int64Type, TimestampMicrosecondType,
-    TimestampNanosecondType, UInt64Type,
-};
-use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StringArray};
-use arrow_cast::cast;
-use arrow_schema::{ArrowError, DataType, Field, Schema as ArrowSchema, TimeUnit};
+use arrow_array::types::UInt64Type;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Schema as ArrowSchema, TimeUnit};
 
+pub use self::write::{ROW_GROUP_ROWS, Writer, ZSTD_LEVEL};
+
+use self::convert::{Convert, bytes_at, convert, convert_of, is_plain, rows_that_fit};
 use crate::error::{DataError, Error, Result};
-use crate::format::page;
 use crate::format::table::{self, BATCH_TEXT_BYTES, Skipped};
-use crate::limits::{BATCH_ROWS, LINE_BYTES};
-use crate::model::table::{Batch, Column, Schema, Type, time_type};
-use crate::model::time::{NS_PER_DAY, NS_PER_S};
-
-/// zstd level of what is written.
-pub const ZSTD_LEVEL: i32 = 3;
-/// Rows of a row group that is written.
-pub const ROW_GROUP_ROWS: usize = 1 << 18;
-/// Largest |value| in us that is a TIME in ns.
-const TIME_LIMIT_US: i64 = i64::MAX / 1000;
-
-/// What is done to a column after decoding.
-#[derive(Clone, Debug, PartialEq)]
-enum Convert {
-    /// Nothing.
-    Keep,
-    /// NaN and infinities become NULL.
-    Finite,
-    /// The arrow cast to this type, then as [`Convert::Finite`].
-    Cast(DataType),
-    /// uint64 that fits i64.
-    Unsigned,
-    /// Integers of a unit of so many ns to TIME.
-    Time(i64),
-    /// INT96, decoded as ns (wrapping) here and as us beside it.
-    Int96,
-    /// Integers of a unit of so many ns to DURATION.
-    Duration(i64),
-    /// Views of UTF-8, or of binary that was found to be text.
-    Text,
-    /// Binary as hexadecimal digits.
-    Hex,
-}
+use crate::limits::BATCH_ROWS;
+use crate::model::table::{Batch, Column, Schema};
 
 /// A column that is read.
 struct Plan {
@@ -106,13 +76,32 @@ pub struct Reader {
     row_group: usize,
     current: Option<(ParquetRecordBatchReader, Option<ParquetRecordBatchReader>)>,
     decoded: Option<Decoded>,
-    is_done: bool,
+    /// Rows of the current row group decoded so far.
+    group_rows: u64,
 }
 
-/// Runs `work` of the parquet crate. It panics on some hostile files (it says so of itself; assertions on
-/// lengths and offsets); this is the one place where such a panic is caught and becomes an error.
+thread_local! {
+    /// Whether this thread is inside [`guarded`].
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` of the parquet crate. On some damaged files it panics (assertions on lengths, a dictionary that is
+/// not there): this is the one place where such a panic is caught and becomes an error. The panic hook is told to
+/// say nothing of it; panics from anywhere else are reported as ever.
 fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !IS_GUARDED.get() {
+                report(info);
+            }
+        }));
+    });
+    let before = IS_GUARDED.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    IS_GUARDED.set(before);
+    result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("malformed");
         Err(ParquetError::General(format!("malformed: {text}")))
@@ -132,64 +121,6 @@ fn wrap(path: &Path, row_group: Option<usize>, error: ParquetError) -> Error {
     };
     let place = row_group.map(|g| format!("row group {}", g + 1));
     Error::Data(Box::new(DataError { path: path.to_path_buf(), place, offset: None, reason, help: None }))
-}
-
-/// What a root column of the file becomes; `Err` is why it is skipped.
-fn convert_of(field: &Field, is_int96: bool) -> Result<(Convert, DataType), String> {
-    let number = |unit: &TimeUnit| match unit {
-        TimeUnit::Second => NS_PER_S,
-        TimeUnit::Millisecond => 1_000_000,
-        TimeUnit::Microsecond => 1000,
-        TimeUnit::Nanosecond => 1,
-    };
-    let duration = DataType::Duration(TimeUnit::Nanosecond);
-    let data_type = match field.data_type() {
-        DataType::Dictionary(_, value) => value.as_ref(),
-        other => other,
-    };
-    Ok(match data_type {
-        DataType::Float32 | DataType::Float64 => (Convert::Finite, data_type.clone()),
-        DataType::Float16 => (Convert::Cast(DataType::Float32), DataType::Float32),
-        DataType::UInt64 => (Convert::Unsigned, DataType::Int64),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => decimal(*p, *s),
-        DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => decimal(*p, *s),
-        DataType::Timestamp(_, _) if is_int96 => (Convert::Int96, time_type()),
-        DataType::Timestamp(unit, _) => (Convert::Time(number(unit)), time_type()),
-        DataType::Date32 => (Convert::Time(NS_PER_DAY), time_type()),
-        DataType::Date64 => (Convert::Time(1_000_000), time_type()),
-        DataType::Time32(unit) | DataType::Time64(unit) => (Convert::Duration(number(unit)), duration),
-        DataType::Duration(unit) => (Convert::Duration(number(unit)), duration),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => (Convert::Text, DataType::Utf8),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => (Convert::Hex, DataType::Utf8),
-        DataType::FixedSizeBinary(n) if usize::try_from(*n).is_ok_and(|n| n <= LINE_BYTES) => {
-            (Convert::Hex, DataType::Utf8)
-        }
-        DataType::FixedSizeBinary(n) => {
-            return Err(format!("values of {n} bytes; the limit is {LINE_BYTES}"));
-        }
-        other if Type::of(other).is_some() => (Convert::Keep, other.clone()),
-        other => return Err(format!("{} columns are not read", kind_name(other))),
-    })
-}
-
-/// INT without fraction, FLOAT where f64 holds every such decimal, else TEXT.
-fn decimal(precision: u8, scale: i8) -> (Convert, DataType) {
-    let to = match (precision, scale) {
-        (0..=18, 0) => DataType::Int64,
-        (0..=15, 0..) => DataType::Float64,
-        _ => DataType::Utf8,
-    };
-    (Convert::Cast(to.clone()), to)
-}
-
-fn kind_name(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Struct(_) => "struct",
-        DataType::Map(_, _) => "map",
-        DataType::Interval(_) => "interval",
-        DataType::Union(_, _) => "union",
-        _ => "list",
-    }
 }
 
 /// The crate's own schema with views for text, which are not copied while a page is decoded (a dictionary entry
@@ -222,7 +153,10 @@ fn int96_roots(metadata: &ArrowReaderMetadata) -> Vec<bool> {
 /// Footer of the file and both decoding schemas.
 fn load(path: &Path, file: &File) -> Result<(ArrowReaderMetadata, Option<ArrowReaderMetadata>)> {
     let metadata = guarded(|| {
+        // statistics of sizes and encodings are not used; real files have them malformed
+        let skip = ParquetStatisticsPolicy::SkipAll;
         let options = ArrowReaderOptions::new();
+        let options = options.with_size_stats_policy(skip.clone()).with_encoding_stats_policy(skip);
         ArrowReaderMetadata::load(file, options.clone())
             // an Arrow schema in the metadata that does not fit the columns is not needed
             .or_else(|_| ArrowReaderMetadata::load(file, options.with_skip_arrow_metadata(true)))
@@ -261,7 +195,7 @@ impl Reader {
             row_group: 0,
             current: None,
             decoded: None,
-            is_done: false,
+            group_rows: 0,
         };
         reader.make_plan(columns)?;
         reader.settle()?;
@@ -389,8 +323,13 @@ impl Reader {
         let Some(row_group) = self.metadata.metadata().row_groups().get(group) else { return Ok(()) };
         let mut file = self.file.try_clone().map_err(|e| Error::io("read", &self.path, e))?;
         for chunk in self.leaves(roots).into_iter().filter_map(|leaf| row_group.columns().get(leaf)) {
-            let claim = guarded(|| Ok((chunk.byte_range(), u64::try_from(chunk.num_values())?)));
-            let ((start, length), values) = claim.map_err(|e| wrap(&self.path, Some(group), e))?;
+            // the crate's own byte_range asserts that these are not negative
+            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+            let claims = [start, chunk.compressed_size(), chunk.num_values()].map(u64::try_from);
+            let [Ok(start), Ok(length), Ok(values)] = claims else {
+                let reason = format!("column `{}` claims a negative place or length", chunk.column_path());
+                return Err(wrap(&self.path, Some(group), ParquetError::General(reason)));
+            };
             page::check_chunk(&mut file, start, length, values).map_err(|fault| {
                 Error::Data(Box::new(DataError {
                     path: self.path.clone(),
@@ -455,18 +394,37 @@ impl Reader {
                 }
             };
             match self.decode(&mut rows, group)? {
-                None => self.row_group += 1,
+                None => {
+                    self.check_rows(group)?;
+                    self.row_group += 1;
+                }
                 Some(batch) => {
                     let int96 = match &mut wide {
                         Some(wide) => self.decode(wide, group)?,
                         None => None,
                     };
+                    if wide.is_some() && int96.as_ref().map(RecordBatch::num_rows) != Some(batch.num_rows()) {
+                        let reason = "its INT96 columns are of another length than the rest".to_owned();
+                        return Err(wrap(&self.path, Some(group), ParquetError::General(reason)));
+                    }
+                    self.group_rows += batch.num_rows() as u64;
                     self.decoded = Some(Decoded { rows: batch, int96, at: 0 });
                     self.current = Some((rows, wide));
                 }
             }
         }
         Ok(true)
+    }
+
+    /// The row group that ended has the rows the footer promised.
+    fn check_rows(&mut self, group: usize) -> Result<()> {
+        let rows = std::mem::take(&mut self.group_rows);
+        let claimed = self.metadata.metadata().row_groups().get(group).map_or(0, |g| g.num_rows());
+        if u64::try_from(claimed) != Ok(rows) {
+            let reason = format!("{rows} rows, the footer says {claimed}");
+            return Err(wrap(&self.path, Some(group), ParquetError::General(reason)));
+        }
+        Ok(())
     }
 
     fn batch(&mut self) -> Result<Option<Batch>> {
@@ -497,190 +455,7 @@ impl Reader {
 impl Iterator for Reader {
     type Item = Result<Batch>;
 
-    /// After an error there is nothing more.
     fn next(&mut self) -> Option<Result<Batch>> {
-        if self.is_done {
-            return None;
-        }
-        let next = self.batch().transpose();
-        self.is_done = !matches!(next, Some(Ok(_)));
-        next
+        self.batch().transpose()
     }
-}
-
-/// The bytes of a text or binary value; `None` for NULL and other types.
-fn bytes_at(array: &ArrayRef, row: usize) -> Option<&[u8]> {
-    if array.is_null(row) {
-        return None;
-    }
-    Some(match array.data_type() {
-        DataType::Utf8View => array.as_string_view().value(row).as_bytes(),
-        DataType::BinaryView => array.as_binary_view().value(row),
-        DataType::FixedSizeBinary(_) => array.as_fixed_size_binary().value(row),
-        _ => return None,
-    })
-}
-
-/// UTF-8 without control characters other than blanks.
-fn is_plain(bytes: &[u8]) -> bool {
-    let is_control = |b: &u8| b.is_ascii_control() && !b.is_ascii_whitespace();
-    !bytes.iter().any(|b| is_control(b)) && std::str::from_utf8(bytes).is_ok()
-}
-
-/// How many rows from `at` on have at most [`BATCH_TEXT_BYTES`] of text; at least one.
-fn rows_that_fit(batch: &RecordBatch, at: usize) -> usize {
-    let is_text = |a: &&ArrayRef| matches!(a.data_type(), DataType::Utf8View | DataType::BinaryView);
-    let columns: Vec<&ArrayRef> = batch.columns().iter().filter(is_text).collect();
-    let left = batch.num_rows() - at;
-    let mut bytes = 0;
-    for row in 0..left {
-        bytes += columns.iter().filter_map(|a| bytes_at(a, at + row)).map(<[u8]>::len).sum::<usize>();
-        if bytes > BATCH_TEXT_BYTES {
-            return row.max(1);
-        }
-    }
-    left
-}
-
-/// The column as the table has it, and how many values did not fit.
-fn convert(
-    how: &Convert,
-    array: &ArrayRef,
-    beside: Option<&ArrayRef>,
-) -> Result<(ArrayRef, u64), ArrowError> {
-    let kept: ArrayRef = match how {
-        Convert::Keep => Arc::clone(array),
-        Convert::Finite => finite(array),
-        Convert::Cast(to) => finite(&cast(array, to)?),
-        Convert::Unsigned => {
-            let ints = array.as_primitive::<UInt64Type>().try_unary::<_, Int64Type, _>(|v| {
-                i64::try_from(v).map_err(|_| {
-                    ArrowError::ComputeError(format!(
-                        "{v} is above 2^63-1, against the statistics of the file"
-                    ))
-                })
-            })?;
-            Arc::new(ints)
-        }
-        Convert::Time(unit) => {
-            let ints = cast(array, &DataType::Int64)?;
-            let times: PrimitiveArray<TimestampNanosecondType> =
-                ints.as_primitive::<Int64Type>().unary_opt(|v| v.checked_mul(*unit));
-            let lost = (times.null_count() - ints.null_count()) as u64;
-            return Ok((Arc::new(times.with_timezone("UTC")), lost));
-        }
-        Convert::Int96 => return Ok(int96(array, beside)),
-        Convert::Duration(unit) => {
-            let ints = cast(array, &DataType::Int64)?;
-            let ns: PrimitiveArray<DurationNanosecondType> =
-                ints.as_primitive::<Int64Type>().unary_opt(|v| v.checked_mul(*unit));
-            let lost = (ns.null_count() - ints.null_count()) as u64;
-            return Ok((Arc::new(ns), lost));
-        }
-        Convert::Text => Arc::new(text(array)),
-        Convert::Hex => Arc::new(hex(array)),
-    };
-    Ok((kept, 0))
-}
-
-/// NaN and infinities as NULL; other types unchanged.
-fn finite(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Float32 => {
-            let values = array.as_primitive::<Float32Type>();
-            if values.values().iter().all(|v| v.is_finite()) {
-                return Arc::clone(array);
-            }
-            let kept: PrimitiveArray<Float32Type> = values.unary_opt(|v| v.is_finite().then_some(v));
-            Arc::new(kept)
-        }
-        DataType::Float64 => {
-            let values = array.as_primitive::<Float64Type>();
-            if values.values().iter().all(|v| v.is_finite()) {
-                return Arc::clone(array);
-            }
-            let kept: PrimitiveArray<Float64Type> = values.unary_opt(|v| v.is_finite().then_some(v));
-            Arc::new(kept)
-        }
-        _ => Arc::clone(array),
-    }
-}
-
-/// INT96 times: the ns are right wherever the us beside them say that they did not wrap.
-fn int96(ns: &ArrayRef, us: Option<&ArrayRef>) -> (ArrayRef, u64) {
-    let ns = ns.as_primitive::<TimestampNanosecondType>();
-    let us = us.and_then(|us| us.as_primitive_opt::<TimestampMicrosecondType>());
-    let fits =
-        |row: usize| us.is_some_and(|us| us.value(row).checked_abs().is_some_and(|v| v < TIME_LIMIT_US));
-    let kept = (0..ns.len()).map(|row| (ns.is_valid(row) && fits(row)).then(|| ns.value(row)));
-    let kept: PrimitiveArray<TimestampNanosecondType> = kept.collect();
-    let lost = (kept.null_count() - ns.null_count()) as u64;
-    (Arc::new(kept.with_timezone("UTC")), lost)
-}
-
-fn text(array: &ArrayRef) -> StringArray {
-    let mut out = StringBuilder::with_capacity(array.len(), 0);
-    for row in 0..array.len() {
-        out.append_option(bytes_at(array, row).and_then(|b| std::str::from_utf8(b).ok()));
-    }
-    out.finish()
-}
-
-fn hex(array: &ArrayRef) -> StringArray {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = StringBuilder::with_capacity(array.len(), 0);
-    for row in 0..array.len() {
-        let digit = |d: u8| DIGITS.get(usize::from(d)).map_or('0', |&c| char::from(c));
-        let digits = |b: &[u8]| b.iter().flat_map(|&b| [digit(b >> 4), digit(b & 15)]).collect::<String>();
-        out.append_option(bytes_at(array, row).map(digits));
-    }
-    out.finish()
-}
-
-/// Writes Parquet: zstd, row groups of [`ROW_GROUP_ROWS`], units and descriptions as field metadata.
-pub struct Writer<'a> {
-    path: PathBuf,
-    arrow: ArrowWriter<Box<dyn Write + Send + 'a>>,
-}
-
-impl<'a> Writer<'a> {
-    /// Starts the file.
-    ///
-    /// # Errors
-    /// The output refuses it, or a column has no type that Parquet knows.
-    pub fn new(path: &Path, schema: &Schema, out: Box<dyn Write + Send + 'a>) -> Result<Self> {
-        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|e| write_error(path, e))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .build();
-        let arrow = ArrowWriter::try_new(out, schema.arrow(), Some(properties));
-        Ok(Writer { path: path.to_path_buf(), arrow: arrow.map_err(|e| write_error(path, e))? })
-    }
-
-    /// Appends rows.
-    ///
-    /// # Errors
-    /// The output refuses them.
-    pub fn write(&mut self, batch: &Batch) -> Result<()> {
-        self.arrow.write(batch).map_err(|e| write_error(&self.path, e))
-    }
-
-    /// Writes the last row group and the footer.
-    ///
-    /// # Errors
-    /// The output refuses it.
-    pub fn finish(mut self) -> Result<()> {
-        let written = self.arrow.finish().map(|_| ());
-        written.map_err(|e| write_error(&self.path, e))?;
-        self.arrow.inner_mut().flush().map_err(|e| Error::io("write", &self.path, e))
-    }
-}
-
-fn write_error(path: &Path, error: ParquetError) -> Error {
-    let source = match error {
-        ParquetError::External(e) => e.downcast::<io::Error>().map_or_else(io::Error::other, |e| *e),
-        other => io::Error::other(other.to_string()),
-    };
-    Error::io("write", path, source)
 }

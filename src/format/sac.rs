@@ -114,7 +114,7 @@ fn binary_header(head: &[u8], little: bool) -> Header {
         version: int(NVHDR),
         npts: int(NPTS),
         file_type: int(IFTYPE),
-        evenly_spaced: int(LEVEN) == 1,
+        evenly_spaced: int(LEVEN) != 0,
         code: ChannelCode {
             network: text(KNETWK),
             station: text(KSTNM),
@@ -134,11 +134,12 @@ fn step(value: f32) -> f64 {
     if value.is_finite() { f64::from(value.abs().next_up()) - f64::from(value.abs()) } else { 0.0 }
 }
 
-/// A header text: up to its first NUL, trimmed; `-12345` is undefined. Bytes outside ASCII are taken as Latin-1.
+/// A header text: up to its first NUL, without blanks, control characters and bytes outside ASCII; `-12345` is
+/// undefined.
 fn text(raw: &[u8]) -> String {
-    let text: String = raw.iter().take_while(|&&b| b != 0).map(|&b| char::from(b)).collect();
-    let text = text.trim();
-    if text == "-12345" { String::new() } else { text.to_owned() }
+    let bytes = raw.iter().take_while(|&&b| b != 0).filter(|b| b.is_ascii_graphic());
+    let text: String = bytes.map(|&b| char::from(b)).collect();
+    if text == "-12345" { String::new() } else { text }
 }
 
 impl Header {
@@ -220,7 +221,8 @@ impl Header {
         scan.add(record);
         if !has_time {
             scan.state = State::NoTime;
-            scan.reason = Some("the reference time or b is undefined; times count from 1970-01-01".to_owned());
+            scan.reason =
+                Some("the reference time or b is undefined; times count from 1970-01-01".to_owned());
         }
         scan
     }

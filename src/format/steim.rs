@@ -73,16 +73,46 @@ pub fn capacity(version: Version, payload_bytes: u64) -> u64 {
     (frames * per_frame).saturating_sub(if frames > 0 { constants } else { 0 })
 }
 
-/// Differences that the codes of a payload really hold, counted no further than `enough`.
+/// Differences of a word by its 2-bit code (rows) and its own top two bits.
+const STEIM1_COUNTS: [[u8; 4]; 4] = [[0; 4], [4; 4], [2; 4], [1; 4]];
+const STEIM2_COUNTS: [[u8; 4]; 4] = [[0; 4], [4; 4], [0, 1, 2, 3], [5, 6, 7, 0]];
+/// The same for two words at once: code, code, top bits, top bits.
+static STEIM1_PAIRS: [u8; 256] = pairs(&STEIM1_COUNTS);
+static STEIM2_PAIRS: [u8; 256] = pairs(&STEIM2_COUNTS);
+
+#[allow(clippy::indexing_slicing)] // evaluated by the compiler
+const fn pairs(counts: &[[u8; 4]; 4]) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        table[index] = counts[index >> 6][index >> 2 & 3] + counts[index >> 4 & 3][index & 3];
+        index += 1;
+    }
+    table
+}
+
+/// Differences that the codes of a payload really hold, counted no further than `enough`. This runs over every
+/// record of an archive: of each word only the byte with its top bits is looked at, two words at a time.
 pub fn count(version: Version, payload: &[u8], little_endian: bool, enough: u64) -> u64 {
+    let table = match version {
+        Version::Steim1 => &STEIM1_PAIRS,
+        Version::Steim2 => &STEIM2_PAIRS,
+    };
     let mut total = 0_u64;
-    for (number, frame) in payload.chunks_exact(FRAME_BYTES).enumerate() {
-        let control = word(frame.get(..4).unwrap_or_default(), little_endian);
-        let first = if number == 0 { 3 } else { 1 };
-        for (index, raw) in frame.chunks_exact(4).enumerate().skip(first) {
-            let layout = word_layout(version, code(control, index), word(raw, little_endian));
-            total += u64::from(layout.map_or(0, |l| l.count));
+    let mut constants = 0x3c00_0000_u32;
+    for frame in payload.as_chunks::<FRAME_BYTES>().0 {
+        // the codes of words that hold constants say "no data", whatever they are: of word 0 in every frame, of
+        // words 1 and 2 in the first
+        let mut codes = word(frame.get(..4).unwrap_or_default(), little_endian) & !(0xc000_0000 | constants);
+        constants = 0;
+        let mut in_frame = 0_u32;
+        for &[first0, _, _, last0, first1, _, _, last1] in frame.as_chunks::<8>().0 {
+            let (top0, top1) = if little_endian { (last0, last1) } else { (first0, first1) };
+            let index = (codes >> 24) as u8 & 0xf0 | top0 >> 4 & 0x0c | top1 >> 6;
+            in_frame += u32::from(table.get(usize::from(index)).copied().unwrap_or(0));
+            codes <<= 4;
         }
+        total += u64::from(in_frame);
         if total >= enough {
             break;
         }
@@ -106,7 +136,7 @@ pub fn decode(version: Version, payload: &[u8], count: usize, little_endian: boo
             let value = word(raw, little_endian);
             let Some(layout) = word_layout(version, code(control, index), value) else { continue };
             for part in 0..layout.count.min((count - samples.len()) as u32) {
-                let difference = difference(layout, value, part, version == Version::Steim1 && little_endian);
+                let difference = difference(layout, value, part, little_endian && layout.bits % 8 == 0);
                 // the first difference leads from the record before; the constant stands for it
                 sum = if samples.is_empty() { first } else { sum.wrapping_add(difference) };
                 samples.push(sum);
@@ -120,8 +150,8 @@ pub fn decode(version: Version, payload: &[u8], count: usize, little_endian: boo
     Decoded { samples, integrity_ok }
 }
 
-/// The difference number `part` of a word, sign-extended. In little-endian Steim-1 the parts of a word stand in
-/// memory order, each swapped on its own, so in the swapped word they run from the bottom.
+/// The difference number `part` of a word, sign-extended. In little-endian data 8-bit parts, and the 16-bit parts of
+/// Steim-1, stand in memory order, each swapped on its own: in the swapped word they run from the bottom.
 fn difference(layout: Layout, word: u32, part: u32, from_bottom: bool) -> i32 {
     let place = if from_bottom { part } else { layout.count - 1 - part };
     let shifted = word << (32 - layout.bits * (place + 1));
@@ -211,12 +241,29 @@ fn pack(version: Version, differences: &[i32]) -> Option<(u32, u32, usize)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn swap_steim2(bytes: &[u8]) -> Vec<u8> {
-        bytes.chunks_exact(4).flat_map(|w| w.iter().rev().copied().collect::<Vec<_>>()).collect()
+    /// Little-endian frames as digitizers wrote them: every word swapped as a whole but for its 8-bit and 16-bit
+    /// parts, which are swapped one by one.
+    fn to_little_endian(version: Version, bytes: &[u8]) -> Vec<u8> {
+        let mut swapped = Vec::new();
+        for (number, frame) in bytes.chunks_exact(FRAME_BYTES).enumerate() {
+            let control = word(&frame[..4], false);
+            for (index, raw) in frame.chunks_exact(4).enumerate() {
+                let constant = index == 0 || (number == 0 && index < 3);
+                let bits = word_layout(version, code(control, index), word(raw, false)).map(|l| l.bits);
+                let width = match bits.filter(|_| !constant) {
+                    Some(8) => 1,
+                    Some(16) => 2,
+                    _ => 4,
+                };
+                raw.chunks_exact(width).for_each(|part| swapped.extend(part.iter().rev()));
+            }
+        }
+        swapped
     }
 
     #[test]
@@ -252,10 +299,9 @@ mod tests {
                     let want = Decoded { samples: samples[at..at + used].to_vec(), integrity_ok: true };
                     prop_assert_eq!(&decode(version, &out, used, false), &want);
                     prop_assert_eq!(count(version, &out, false, u64::MAX), used as u64);
+                    prop_assert_eq!(count(version, &to_little_endian(version, &out), true, u64::MAX), used as u64);
                     prop_assert!(used as u64 <= capacity(version, out.len() as u64));
-                    if version == Version::Steim2 {
-                        prop_assert_eq!(&decode(version, &swap_steim2(&out), used, true), &want);
-                    }
+                    prop_assert_eq!(&decode(version, &to_little_endian(version, &out), used, true), &want);
                     before = Some(samples[at + used - 1]);
                     at += used;
                 }

@@ -80,6 +80,7 @@ pub struct Table {
     /// Columns the language has no type for (lists, structs, maps).
     pub skipped: Vec<Skipped>,
     reader: Reader,
+    is_done: bool,
 }
 
 enum Reader {
@@ -100,11 +101,17 @@ impl Table {
 impl Iterator for Table {
     type Item = Result<Batch>;
 
+    /// After the last batch or an error there is nothing more.
     fn next(&mut self) -> Option<Result<Batch>> {
-        match &mut self.reader {
+        if self.is_done {
+            return None;
+        }
+        let next = match &mut self.reader {
             Reader::Csv(r) => r.next(),
             Reader::Parquet(r) => r.next(),
-        }
+        };
+        self.is_done = !matches!(next, Some(Ok(_)));
+        next
     }
 }
 
@@ -132,7 +139,7 @@ pub fn open_columns(path: &Path, columns: Option<&[String]>) -> Result<Table> {
             (r.schema().clone(), Some(r.rows()), Vec::new(), Reader::Csv(Box::new(r)))
         }
     };
-    Ok(Table { path: path.to_path_buf(), format, schema, rows, skipped, reader })
+    Ok(Table { path: path.to_path_buf(), format, schema, rows, skipped, reader, is_done: false })
 }
 
 /// What a table file is, by its first [`SNIFF_BYTES`]: Parquet, or else text (CSV or TSV).
@@ -140,6 +147,11 @@ pub fn open_columns(path: &Path, columns: Option<&[String]>) -> Result<Table> {
 /// # Errors
 /// Formats that are refused by name, and bytes that are no text.
 pub fn sniff(path: &Path) -> Result<Format> {
+    // opening a FIFO would wait for a writer
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
+    if !metadata.is_file() {
+        return Err(Error::data(path, None, "not a regular file"));
+    }
     let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
     let mut head = Vec::new();
     file.take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(|e| Error::io("read", path, e))?;
@@ -266,10 +278,10 @@ pub(super) fn yaml_columns(text: &str) -> Vec<ColumnMeta> {
         if !inside || is_top {
             continue;
         }
-        if let Some(rest) = trimmed.strip_prefix("- ").filter(|_| !line.starts_with("    ")) {
+        if let Some(rest) = line.strip_prefix('-') {
             columns.extend(yaml_entry(&entry));
             entry.clear();
-            entry.push_str(rest);
+            entry.push_str(rest.trim());
         } else {
             entry.push('\n');
             entry.push_str(trimmed);
@@ -330,15 +342,20 @@ fn yaml_pairs(text: &str, is_flow: bool) -> Vec<(String, String)> {
             .unwrap_or(s.to_owned())
     };
     let pairs = parts.iter().filter_map(|p| p.split_once(':'));
-    pairs.map(|(k, v)| (unquote(k), unquote(v).trim_start_matches("!!str ").to_owned())).collect()
+    // what stands in a list of one-entry maps (`meta: !!omap`) counts as said of the column
+    let item = |(key, value): (&str, &str)| match key.trim().strip_prefix("- {") {
+        Some(key) => (unquote(key), unquote(value.trim().trim_end_matches('}'))),
+        None => (unquote(key), unquote(value)),
+    };
+    pairs.map(item).collect()
 }
 
 /// A table being written. Nothing is complete before [`Writer::finish`].
 pub enum Writer<'a> {
     /// CSV and TSV.
-    Csv(csv::Writer<'a>),
+    Csv(Box<csv::Writer<'a>>),
     /// JSON and NDJSON.
-    Json(json::Writer<'a>),
+    Json(Box<json::Writer<'a>>),
     /// Parquet.
     Parquet(Box<parquet::Writer<'a>>),
 }
@@ -355,10 +372,10 @@ impl<'a> Writer<'a> {
         out: Box<dyn Write + Send + 'a>,
     ) -> Result<Self> {
         Ok(match format {
-            Format::Csv => Writer::Csv(csv::Writer::new(path, schema, b',', out)?),
-            Format::Tsv => Writer::Csv(csv::Writer::new(path, schema, b'\t', out)?),
-            Format::Json => Writer::Json(json::Writer::new(path, schema, true, out)?),
-            Format::Ndjson => Writer::Json(json::Writer::new(path, schema, false, out)?),
+            Format::Csv => Writer::Csv(Box::new(csv::Writer::new(path, schema, b',', out)?)),
+            Format::Tsv => Writer::Csv(Box::new(csv::Writer::new(path, schema, b'\t', out)?)),
+            Format::Json => Writer::Json(Box::new(json::Writer::new(path, schema, true, out)?)),
+            Format::Ndjson => Writer::Json(Box::new(json::Writer::new(path, schema, false, out)?)),
             Format::Parquet => Writer::Parquet(Box::new(parquet::Writer::new(path, schema, out)?)),
         })
     }
@@ -389,4 +406,5 @@ impl<'a> Writer<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests;

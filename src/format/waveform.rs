@@ -151,7 +151,7 @@ impl Record {
 
 /// Time of the sample `index` counted from `start`, rounded to the nearest ns; a rate of 0 stands still.
 pub fn sample_time(start: Time, index: u64, sampling_rate: f64) -> Time {
-    if !(sampling_rate > 0.0) || index == 0 {
+    if sampling_rate <= 0.0 || sampling_rate.is_nan() || index == 0 {
         return start;
     }
     let span_ns = (index as f64 / sampling_rate * 1e9 + 0.5).floor();
@@ -285,6 +285,11 @@ fn scan_source(source: &mut Source) -> Result<Scan> {
 /// One piece per record, in the order given. Errors: I/O; a file shorter than its records; an encoding that
 /// holds no samples or is not read; more than [`limits::WINDOW_SAMPLES`] samples.
 pub fn read(path: &Path, records: &[Record]) -> Result<Vec<Piece>> {
+    if let [record] = records
+        && record.flags & flags::ALPHA != 0
+    {
+        return Ok(vec![read_samples(path, record, 0, record.npts)?]);
+    }
     let total: u64 = records.iter().map(|r| u64::from(r.npts)).sum();
     if total > limits::WINDOW_SAMPLES as u64 {
         return Err(too_many_samples(path, total));
@@ -392,3 +397,5 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize, little_endian: bool) -> Option<u64
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod tests_support;

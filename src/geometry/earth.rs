@@ -36,7 +36,8 @@ pub fn distance_km(a: Place, b: Place) -> f64 {
 
 /// Azimuth at `from` of the geodesic to `to`, degrees from north through east in [0, 360); `None` for one place.
 pub fn azimuth_deg(from: Place, to: Place) -> Option<f64> {
-    if !(distance_km(from, to) > 0.0) {
+    let is_apart = distance_km(from, to) > 0.0;
+    if !is_apart {
         return None;
     }
     let (azimuth_deg, _, _): (f64, f64, f64) =

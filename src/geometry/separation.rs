@@ -91,7 +91,7 @@ pub struct Radius {
 impl Radius {
     /// A radius in degrees; `None` when it is negative or NaN. Above 180 it is the whole sphere.
     pub fn new(radius_deg: f64) -> Option<Radius> {
-        if !(radius_deg >= 0.0) {
+        if radius_deg.is_nan() || radius_deg < 0.0 {
             return None;
         }
         let radius_rad = radius_deg.to_radians();

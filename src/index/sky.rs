@@ -13,6 +13,7 @@ use kiddo::{Eytzinger, ImmutableKdTree, SquaredEuclidean};
 use rayon::prelude::*;
 use rkyv::rancor;
 use rkyv::util::AlignedVec;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
 use crate::geometry::healpix;
@@ -29,6 +30,10 @@ pub const DIRECTORY_STEP_ROWS: usize = 1024;
 pub const PARTITION_ROWS: usize = 50_000_000;
 /// Alignment in bytes that an archived tree needs where it is opened.
 pub const TREE_ALIGNMENT_BYTES: usize = 128;
+/// Bytes before the archive itself, a multiple of its alignment.
+const TREE_HEADER_BYTES: usize = TREE_ALIGNMENT_BYTES;
+/// Which archive this is; kiddo's layout belongs to its version.
+const TREE_MAGIC: &[u8; 16] = b"sqk tree kiddo63";
 /// Buckets above this are sorted by all threads, in rows.
 const LARGE_BUCKET_ROWS: usize = 1 << 16;
 /// Chords this close, as an angle in radians, are told apart by Vincenty alone.
@@ -251,17 +256,34 @@ impl CellIndex<'_> {
 type Leaves = VecOfArenas<f64, u32, 3, 32>;
 type ArchivedTree = ArchivedKdTree<f64, u32, Eytzinger, Leaves, 3, 32>;
 
-/// Builds the k-d tree over the unit vectors of all rows and archives it; about 29 bytes a row. The bytes must be
-/// opened at an address that is a multiple of `TREE_ALIGNMENT_BYTES`.
+/// Builds the k-d tree over the unit vectors of all rows and archives it behind a header; about 29 bytes a row.
+/// The bytes must be opened at an address that is a multiple of `TREE_ALIGNMENT_BYTES`.
 pub fn tree_bytes(positions: &Positions<'_>) -> Result<AlignedVec<TREE_ALIGNMENT_BYTES>> {
-    let vectors: Vec<vector::Vector> = (0..positions.len())
-        .into_par_iter()
-        .map(|row| vector::from_degrees(positions.ra_deg[row], positions.dec_deg[row]))
-        .collect();
-    let tree = ImmutableKdTree::<f64, 3>::new_from_slice_parallel(&vectors)
-        .map_err(|e| Error::refused(format!("the k-d tree cannot be built: {e}"), "report this catalogue"))?;
-    rkyv::api::high::to_bytes_in::<_, rancor::Error>(&tree, AlignedVec::new())
-        .map_err(|e| Error::refused(format!("the k-d tree cannot be archived: {e}"), "report this catalogue"))
+    let rows = (0..positions.len()).into_par_iter();
+    let vectors: Vec<vector::Vector> =
+        rows.map(|row| vector::from_degrees(positions.ra_deg[row], positions.dec_deg[row])).collect();
+    let refuse = |reason: String| {
+        Error::refused(format!("the k-d tree cannot be made: {reason}"), "report this catalogue")
+    };
+    let tree =
+        ImmutableKdTree::<f64, 3>::new_from_slice_parallel(&vectors).map_err(|e| refuse(e.to_string()))?;
+    let mut bytes = AlignedVec::new();
+    bytes.extend_from_slice(&[0; TREE_HEADER_BYTES]);
+    let mut bytes =
+        rkyv::api::high::to_bytes_in::<_, rancor::Error>(&tree, bytes).map_err(|e| refuse(e.to_string()))?;
+    let header = tree_header(&bytes[TREE_HEADER_BYTES..], positions.len());
+    bytes[..TREE_HEADER_BYTES].copy_from_slice(&header);
+    Ok(bytes)
+}
+
+/// Magic and version of kiddo's layout, rows, bytes of the archive, its xxh3; little-endian, then zeros.
+fn tree_header(archive: &[u8], rows: usize) -> [u8; TREE_HEADER_BYTES] {
+    let mut header = [0; TREE_HEADER_BYTES];
+    header[..16].copy_from_slice(TREE_MAGIC);
+    header[16..24].copy_from_slice(&(rows as u64).to_le_bytes());
+    header[24..32].copy_from_slice(&(archive.len() as u64).to_le_bytes());
+    header[32..40].copy_from_slice(&xxh3_64(archive).to_le_bytes());
+    header
 }
 
 /// A row and how far it is.
@@ -281,8 +303,9 @@ pub struct TreeView<'a> {
 }
 
 impl<'a> TreeView<'a> {
-    /// Opens what `tree_bytes` wrote, checked: alignment, every pointer and length, the number of rows. The
-    /// contents are the store's to check (block checksums): kiddo trusts the coordinates it finds.
+    /// Opens what `tree_bytes` wrote: header and checksum of every byte, then rkyv's checks of alignment, pointers
+    /// and lengths. The checksum is not a luxury: kiddo follows the offsets in an archive without looking, and
+    /// rkyv cannot know what they mean, so one flipped bit would end the process.
     pub fn open(bytes: &'a [u8], positions: Positions<'a>) -> Result<Self> {
         let refuse = |reason: String| {
             Error::refused(
@@ -290,7 +313,15 @@ impl<'a> TreeView<'a> {
                 "rebuild the index of the table",
             )
         };
-        let tree = rkyv::access::<ArchivedTree, rancor::Error>(bytes).map_err(|e| refuse(e.to_string()))?;
+        let (header, archive) = bytes
+            .split_at_checked(TREE_HEADER_BYTES)
+            .ok_or_else(|| refuse(format!("it is {} bytes long", bytes.len())))?;
+        if header != tree_header(archive, positions.len()) {
+            let reason =
+                format!("its header or checksum does not fit a catalogue of {} rows", positions.len());
+            return Err(refuse(reason));
+        }
+        let tree = rkyv::access::<ArchivedTree, rancor::Error>(archive).map_err(|e| refuse(e.to_string()))?;
         if tree.size() != positions.len() {
             return Err(refuse(format!("it holds {} rows, the catalogue {}", tree.size(), positions.len())));
         }
@@ -300,7 +331,7 @@ impl<'a> TreeView<'a> {
     /// The `n` rows nearest to a position, within `max_deg` (180 for no bound), by Vincenty's separation and then
     /// by key.
     pub fn nearest(&self, at_deg: (f64, f64), n: NonZero<usize>, max_deg: f64) -> Vec<Near> {
-        if self.positions.is_empty() || !is_position(at_deg.0, at_deg.1) || !(max_deg >= 0.0) {
+        if self.positions.is_empty() || !is_position(at_deg.0, at_deg.1) || max_deg.is_nan() {
             return Vec::new();
         }
         let query = vector::from_degrees(at_deg.0, at_deg.1);

@@ -1,1 +1,152 @@
-//! import
+//! IMPORT: registers a source and brings its rows in. A statement becomes visible in one generation; an import that
+//! is already in does nothing.
+
+pub mod catalog;
+pub mod events;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::model::station::{Pattern, PatternError};
+use crate::store::{Catalogue, SourceEntry};
+
+/// Property of a source: its files with size and time of change.
+pub const SIGNATURE: &str = "signature";
+
+/// What IMPORT does with a name that is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// Same source: nothing to do; another: an error.
+    #[default]
+    Refuse,
+    /// The new rows instead of the old.
+    Replace,
+    /// The new rows beside the old.
+    Append,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Imported {
+    /// One line for the user.
+    pub message: String,
+    /// What was assumed, changed or looks odd.
+    pub notices: Vec<String>,
+    /// Inputs, or parts of them, that could not be read.
+    pub problems: u64,
+}
+
+/// The files that an IMPORT names: a file, all files of a directory (by name, not below it), or a pattern `*.parquet`
+/// in the last part of the path.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
+    let is_pattern = name.contains(&b'*') || name.contains(&b'?');
+    if !is_pattern && !path.is_dir() {
+        std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let directory = if is_pattern { path.parent().unwrap_or(Path::new("")) } else { path };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let pattern = is_pattern.then(|| Pattern::part(&path.file_name().unwrap_or_default().to_string_lossy()));
+    let pattern = pattern.transpose().map_err(|e: PatternError| Error::refused(e.reason, e.help))?;
+    let mut found = vec![];
+    for entry in std::fs::read_dir(directory).map_err(|e| Error::io("list", directory, e))? {
+        let entry = entry.map_err(|e| Error::io("list", directory, e))?;
+        let name = entry.file_name();
+        let is_hidden = name.as_bytes().first().is_none_or(|b| matches!(b, b'.' | b'_'));
+        let is_wanted = pattern.as_ref().map_or(!is_hidden, |p| p.matches(&name.to_string_lossy()));
+        if is_wanted && entry.path().is_file() {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        let message = format!("no file matches {}", path.display());
+        return Err(Error::refused(message, "the pattern acts on the last part of the path"));
+    }
+    Ok(found)
+}
+
+/// Names, sizes and times of files: what tells whether an import is already in.
+pub fn signature(files: &[PathBuf]) -> Result<String> {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    for file in files {
+        let metadata = std::fs::metadata(file).map_err(|e| Error::io("open", file, e))?;
+        hash.update(file.as_os_str().as_bytes());
+        for number in [metadata.size() as i64, metadata.mtime(), metadata.mtime_nsec()] {
+            hash.update(&number.to_le_bytes());
+        }
+    }
+    Ok(format!("{:016x}", hash.digest()))
+}
+
+/// The absolute path of a root that exists.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| Error::io("find", path, e))
+}
+
+/// A name for a source that has none: the stem of its path, in characters of a bare name.
+pub fn default_name(path: &Path) -> String {
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let clean: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    match clean.trim_matches('_') {
+        "" => "data".to_owned(),
+        name if name.starts_with(|c: char| c.is_ascii_digit()) => format!("s_{name}"),
+        name => name.to_owned(),
+    }
+}
+
+/// Says whether a source of that name is new, already in, or something else.
+pub fn standing(
+    catalogue: &Catalogue,
+    wanted: &SourceEntry,
+    existing: Existing,
+) -> Result<Standing> {
+    let Some(old) = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&wanted.name)) else {
+        return Ok(Standing::New);
+    };
+    if old.kind != wanted.kind {
+        return Err(Error::refused(
+            format!("`{}` is already the name of {}", wanted.name, old.kind),
+            "choose another name with INTO",
+        ));
+    }
+    let same = old.root == wanted.root && old.options == wanted.options;
+    match existing {
+        _ if same => Ok(Standing::Same),
+        Existing::Replace => Ok(Standing::Replace),
+        Existing::Append => {
+            let parts = |s: &SourceEntry| s.options.get(SIGNATURE).cloned().unwrap_or_default();
+            let is_in = parts(old).split('+').any(|p| p == parts(wanted));
+            Ok(if is_in { Standing::Same } else { Standing::Append })
+        }
+        Existing::Refuse => Err(Error::refused(
+            format!("`{}` is already there, from another file, state of the file or options", wanted.name),
+            "add REPLACE for the new rows instead, or APPEND for both",
+        )),
+    }
+}
+
+/// Where an import stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The name is free.
+    New,
+    /// Already in.
+    Same,
+    /// The old rows go.
+    Replace,
+    /// The old rows stay.
+    Append,
+}
+
+/// Puts a source in the place of one of its name, or at the end.
+pub fn put_source(catalogue: &mut Catalogue, source: SourceEntry) {
+    match catalogue.sources.iter().position(|s| s.name.eq_ignore_ascii_case(&source.name)) {
+        Some(place) => catalogue.sources[place] = source,
+        None => catalogue.sources.push(source),
+    }
+}

@@ -5,14 +5,15 @@
 //! of names. Two pairs of equal rank are an error that lists them. What was assumed is in [`Position::assumed`].
 //! UCDs: UCD1+ controlled vocabulary, IVOA; also the older `POS_EQ_RA_MAIN`.
 
-use std::f64::consts::PI;
+mod angle;
+mod watch;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef, Float64Array};
-use arrow_cast::cast;
-use arrow_schema::DataType;
+use arrow_array::Float64Array;
 
+pub use self::angle::galactic_to_icrs;
+pub use self::watch::{SENTINELS, Watch, blank};
+
+use self::angle::{column_degrees, wrap_degrees};
 use crate::error::{Error, Result};
 use crate::model::table::{Batch, Column, Schema, Type};
 use crate::model::units::{Dimension, Unit};
@@ -30,13 +31,6 @@ const NAME_PAIRS: &[(&str, &str)] = &[
 const MOTION_NAMES: &[(&str, &str)] = &[("pmra", "pmdec"), ("pmRA", "pmDE")];
 /// Names of the epoch of the positions, in any case.
 const EPOCH_NAMES: &[&str] = &["ref_epoch", "epoch"];
-/// Values that often stand for "no value" in numeric columns.
-pub const SENTINELS: &[f64] = &[-999.0, -9999.0, 99.0, 99.99, 99.999, 999.0, 9999.0];
-/// Rows above which a right ascension of at most 24 is suspected to be in hours.
-const HOURS_ROWS: u64 = 1000;
-/// One bad position in so many rows refuses an import.
-const BAD_ONE_IN: u64 = 1000;
-
 /// How the numbers of a position column are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AngleUnit {
@@ -273,106 +267,6 @@ pub fn degrees(position: &Position, batch: &Batch) -> Result<(Float64Array, Floa
     Ok((Float64Array::from(ra_deg), Float64Array::from(dec_deg), bad))
 }
 
-/// A position column in degrees, and the rows (in order) whose text is no angle.
-fn column_degrees(array: &ArrayRef, unit: AngleUnit) -> Result<(Float64Array, Rows)> {
-    let is_hours = unit == AngleUnit::SexagesimalHours;
-    if is_hours || unit == AngleUnit::SexagesimalDegrees {
-        let text = array.as_string_opt::<i32>();
-        let text = text.ok_or_else(|| Error::refused("a position column is not of the type it had", ""))?;
-        let values: Vec<Option<f64>> =
-            text.iter().map(|t| sexagesimal(t?).map(|v| if is_hours { v * 15.0 } else { v })).collect();
-        let is_bad = |row: &usize| {
-            let is_blank = text.is_null(*row) || text.value(*row).trim().is_empty();
-            !is_blank && values.get(*row).is_some_and(Option::is_none)
-        };
-        let bad = (0..text.len()).filter(is_bad).collect();
-        return Ok((Float64Array::from(values), Rows(bad)));
-    }
-    let values = cast(array, &DataType::Float64).map_err(|e| Error::Refused {
-        message: format!("a position column is no number: {e}"),
-        help: None,
-    })?;
-    let values = values.as_primitive::<Float64Type>();
-    let values = match unit {
-        AngleUnit::Radians => values.unary(|v: f64| v * (180.0 / PI)),
-        AngleUnit::Hours => values.unary(|v: f64| v * 15.0),
-        _ => values.clone(),
-    };
-    Ok((values, Rows(Vec::new())))
-}
-
-/// Row numbers in order.
-struct Rows(Vec<usize>);
-
-impl Rows {
-    fn contains(&self, row: &usize) -> bool {
-        self.0.binary_search(row).is_ok()
-    }
-}
-
-/// Into [0, 360).
-fn wrap_degrees(lon: f64) -> f64 {
-    if (0.0..360.0).contains(&lon) {
-        return lon;
-    }
-    let wrapped = lon.rem_euclid(360.0);
-    // a tiny negative angle rounds up to the full circle
-    if wrapped >= 360.0 { 0.0 } else { wrapped }
-}
-
-/// `05h35m17.3s`, `05:35:17.3`, `-05 23 28`, `-05d23m28s`: one to three parts, the first with the sign, minutes
-/// and seconds below 60, a fraction only in the last. The value is in units of the first part. One part alone
-/// needs its unit letter: a bare number in a text column may be anything.
-fn sexagesimal(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let (sign, body) = match text.strip_prefix(['-', '\u{2212}']) {
-        Some(body) => (-1.0, body),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let is_mark =
-        |c: char| matches!(c, ':' | 'h' | 'm' | 's' | 'd' | '\u{b0}' | '\'' | '"' | '\u{2032}' | '\u{2033}');
-    let parts: Vec<&str> =
-        body.split(|c: char| c.is_whitespace() || is_mark(c)).filter(|p| !p.is_empty()).collect();
-    if parts.is_empty() || parts.len() > 3 || (parts.len() == 1 && !body.ends_with(is_mark)) {
-        return None;
-    }
-    let mut value = 0.0;
-    let mut scale = 1.0;
-    for (i, part) in parts.iter().enumerate() {
-        let is_last = i + 1 == parts.len();
-        let is_digit = |b: u8| b.is_ascii_digit() || (is_last && b == b'.');
-        let number = part.parse::<f64>().ok().filter(|_| part.bytes().all(is_digit))?;
-        if i > 0 && number >= 60.0 {
-            return None;
-        }
-        value += number / scale;
-        scale *= 60.0;
-    }
-    Some(sign * value)
-}
-
-/// Columns of the matrix that turns ICRS vectors into galactic ones.
-/// Source: The Hipparcos and Tycho Catalogues, ESA SP-1200 (1997), volume 1, equation 1.5.11.
-const ICRS_TO_GALACTIC: [[f64; 3]; 3] = [
-    [-0.054_875_560_416_215_4, -0.873_437_090_234_885, -0.483_835_015_548_713_2],
-    [0.494_109_427_875_583_7, -0.444_829_629_960_011_2, 0.746_982_244_497_218_9],
-    [-0.867_666_149_019_004_7, -0.198_076_373_431_201_5, 0.455_983_776_175_066_9],
-];
-
-/// Right ascension and declination (degrees, ICRS) of galactic longitude and latitude (degrees).
-pub fn galactic_to_icrs(l_deg: f64, b_deg: f64) -> (f64, f64) {
-    let (l, b) = (l_deg.to_radians(), b_deg.to_radians());
-    let galactic = [b.cos() * l.cos(), b.cos() * l.sin(), b.sin()];
-    let mut icrs = [0.0; 3];
-    for (row, value) in ICRS_TO_GALACTIC.iter().zip(galactic) {
-        for (sum, m) in icrs.iter_mut().zip(row) {
-            *sum += m * value;
-        }
-    }
-    let [x, y, z] = icrs;
-    (wrap_degrees(y.atan2(x).to_degrees()), z.atan2(x.hypot(y)).to_degrees())
-}
-
 /// The key column: the KEY clause, else the column with UCD `meta.id;meta.main` (or `ID_MAIN`), else none.
 ///
 /// # Errors
@@ -439,112 +333,316 @@ pub fn motion(schema: &Schema) -> Option<Motion> {
     Some(Motion { pm_ra, pm_dec, mas_per_year: (rate(pm_ra)?, rate(pm_dec)?), epoch })
 }
 
-/// The batch with the values of the NULLS clause (column index, value) set to NULL. Values are compared as f64,
-/// in a float32 column after rounding to f32 (`99.99` there is the nearest f32).
-///
-/// # Errors
-/// The column is not numeric.
-pub fn blank(batch: &Batch, nulls: &[(usize, f64)]) -> Result<Batch> {
-    let mut columns = batch.columns().to_vec();
-    for &(index, value) in nulls {
-        let Some(array) = columns.get_mut(index) else { continue };
-        let refuse = |e: arrow_schema::ArrowError| Error::Refused {
-            message: format!("NULLS on a column that is not numeric: {e}"),
-            help: None,
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use std::f64::consts::PI;
+
+    use arrow_array::{Array, ArrayRef, Float32Array, Int64Array, StringArray};
+    use proptest::prelude::*;
+
+    use super::angle::sexagesimal;
+    use super::*;
+
+    /// `name`, or `name|unit|ucd`; a name in capitals at the end `:TEXT` is a text column.
+    fn schema(columns: &[&str]) -> Schema {
+        let column = |text: &&str| {
+            let mut parts = text.split('|');
+            let name = parts.next().unwrap_or("");
+            let (name, kind) = name.strip_suffix(":TEXT").map_or((name, Type::Float), |n| (n, Type::Text));
+            let mut column = Column::typed(name, kind);
+            if let Some(unit) = parts.next().filter(|u| !u.is_empty()) {
+                column = column.with_unit(unit);
+            }
+            column.ucd = parts.next().map(str::to_owned);
+            column
         };
-        let is_narrow = array.data_type() == &DataType::Float32;
-        let value = if is_narrow { f64::from(value as f32) } else { value };
-        let numbers = cast(array, &DataType::Float64).map_err(refuse)?;
-        let is_sentinel = numbers.as_primitive::<Float64Type>().iter().map(|v| Some(v == Some(value)));
-        let mask: arrow_array::BooleanArray = is_sentinel.collect();
-        *array = arrow_select::nullif::nullif(array, &mask).map_err(refuse)?;
+        Schema::new(columns.iter().map(column).collect())
     }
-    Batch::try_new(batch.schema(), columns).map_err(|e| Error::Refused { message: e.to_string(), help: None })
-}
 
-/// What is watched over all batches of an import: bad positions, hours taken for degrees, unstated sentinels.
-#[derive(Clone, Debug, Default)]
-pub struct Watch {
-    rows: u64,
-    bad: u64,
-    lon_max: f64,
-    /// Per numeric column: index, least and greatest value with how often each occurred.
-    extremes: Vec<(usize, (f64, u64), (f64, u64))>,
-}
+    /// Columns, POSITION clause, and what is assumed or the refusal.
+    type Case = (&'static [&'static str], Option<(&'static str, &'static str)>, &'static str);
 
-impl Watch {
-    /// Takes a batch (after [`blank`]) into account; `bad` as [`degrees`] counted it.
-    pub fn add(&mut self, batch: &Batch, position: Option<&Position>, bad: usize) {
-        self.rows += batch.num_rows() as u64;
-        self.bad += bad as u64;
-        for (index, array) in batch.columns().iter().enumerate() {
-            if !Type::of(array.data_type()).is_some_and(Type::is_number) {
-                continue;
-            }
-            let Ok(numbers) = cast(array, &DataType::Float64) else { continue };
-            let at = match self.extremes.iter().position(|e| e.0 == index) {
-                Some(at) => at,
-                None => {
-                    self.extremes.push((index, (f64::INFINITY, 0), (f64::NEG_INFINITY, 0)));
-                    self.extremes.len() - 1
-                }
+    const POSITIONS: &[Case] = &[
+        (
+            &["id", "RA", "Dec"],
+            None,
+            "position: RA (no unit: degrees), Dec (no unit: degrees), ICRS, by column names",
+        ),
+        (&["id", "x"], None, "none"),
+        (&["ra|h|", "dec|deg|"], None, "position: ra (h), dec (deg), ICRS, by column names"),
+        (&["ra|hourangle|", "dec|rad|"], None, "position: ra (hourangle), dec (rad), ICRS, by column names"),
+        (
+            &["ra:TEXT", "dec:TEXT"],
+            None,
+            "position: ra (sexagesimal hours), dec (sexagesimal degrees), ICRS, by column names",
+        ),
+        (
+            &["RAJ2000", "DEJ2000"],
+            None,
+            "position: RAJ2000 (no unit: degrees), DEJ2000 (no unit: degrees), FK5 J2000 taken as ICRS, by column names",
+        ),
+        (
+            &["ra", "dec", "_RAJ2000", "_DEJ2000"],
+            None,
+            "several pairs of columns may be the position, by names: (ra, dec), (_RAJ2000, _DEJ2000)",
+        ),
+        (
+            &["ra", "dec", "raMean", "decMean"],
+            Some(("raMean", "decMean")),
+            "position: raMean (no unit: degrees), decMean (no unit: degrees), ICRS, by POSITION clause",
+        ),
+        (
+            &[
+                "ra",
+                "dec",
+                "a|deg|pos.eq.ra;meta.main",
+                "b|deg|pos.eq.dec;meta.main",
+                "e|deg|stat.error;pos.eq.ra",
+            ],
+            None,
+            "position: a (deg), b (deg), ICRS, by UCD with meta.main",
+        ),
+        (
+            &["ra", "dec", "a||POS_EQ_RA_MAIN", "b||POS_EQ_DEC_MAIN"],
+            None,
+            "position: a (no unit: degrees), b (no unit: degrees), ICRS, by UCD with meta.main",
+        ),
+        (
+            &["ra", "dec", "a||pos.eq.ra", "b||pos.eq.dec"],
+            None,
+            "position: a (no unit: degrees), b (no unit: degrees), ICRS, by UCD",
+        ),
+        (
+            &["a||pos.eq.ra", "b||pos.eq.dec", "c||pos.eq.ra", "d||pos.eq.dec"],
+            None,
+            "several pairs of columns may be the position, by UCD: (a, b), (c, d)",
+        ),
+        (
+            &["x|deg|pos.galactic.lon", "y|deg|pos.galactic.lat"],
+            None,
+            "position: x (deg), y (deg), galactic, rotated to ICRS, by UCD",
+        ),
+        (&["l", "b"], None, "none"),
+        (
+            &["l", "b"],
+            Some(("l", "b")),
+            "position: l (no unit: degrees), b (no unit: degrees), galactic, rotated to ICRS, by POSITION clause",
+        ),
+        (
+            &["elon", "elat"],
+            Some(("elon", "elat")),
+            "`elon` is an ecliptic longitude: that frame is not read",
+        ),
+        (
+            &["RAB1950", "DEB1950"],
+            Some(("RAB1950", "DEB1950")),
+            "`RAB1950` is a position in FK4 (B1950): that frame is not read",
+        ),
+        (&["ra|arcsec|", "dec|arcsec|"], None, "column `ra` is in arcsec"),
+        (&["ra|parsec|", "dec"], None, "column `ra` has the unit `parsec`"),
+        (&["ra", "dec"], Some(("ra", "de")), "there is no column `de`"),
+    ];
+
+    #[test]
+    fn the_position_is_found_or_refused() {
+        for (columns, clause, want) in POSITIONS {
+            let got = match detect(&schema(columns), *clause) {
+                Ok(Some(p)) => p.assumed,
+                Ok(None) => "none".to_owned(),
+                Err(e) => e.to_string(),
             };
-            let Some((_, least, greatest)) = self.extremes.get_mut(at) else { continue };
-            for value in numbers.as_primitive::<Float64Type>().iter().flatten() {
-                count_extreme(least, value, value < least.0);
-                count_extreme(greatest, value, value > greatest.0);
-            }
+            assert_eq!(got.lines().next(), Some(*want), "{columns:?}");
         }
-        let lon = position.and_then(|p| self.extremes.iter().find(|e| e.0 == p.lon));
-        self.lon_max = lon.map_or(self.lon_max, |e| e.2.0);
     }
 
-    /// Rows without a possible position, so far.
-    pub fn bad(&self) -> u64 {
-        self.bad
+    #[test]
+    fn the_key_is_found_or_refused() {
+        type Case = (&'static [&'static str], Option<&'static str>, Result<Option<usize>, ()>);
+        let cases: &[Case] = &[
+            (&["a", "b||meta.id;meta.main"], None, Ok(Some(1))),
+            (&["a", "b||meta.id"], None, Ok(None)),
+            (&["a||meta.id;meta.main", "b||ID_MAIN"], None, Err(())),
+            (&["a||meta.id;meta.main", "b||ID_MAIN"], Some("B"), Ok(Some(1))),
+            (&["a"], Some("b"), Err(())),
+        ];
+        for (columns, clause, want) in cases {
+            assert_eq!(key(&schema(columns), *clause).map_err(|_| ()), *want, "{columns:?}");
+        }
     }
 
-    /// The verdict after the last batch: warnings.
-    ///
-    /// # Errors
-    /// More than one row in 1,000 has a position that cannot be.
-    pub fn finish(&self, schema: &Schema, position: Option<&Position>) -> Result<Vec<String>> {
-        if self.bad.saturating_mul(BAD_ONE_IN) > self.rows {
-            return Err(Error::refused(
-                format!(
-                    "{} of {} rows have no possible position (|dec| > 90, or no angle): more than one in {BAD_ONE_IN}",
-                    self.bad, self.rows
-                ),
-                "is POSITION (lon, lat) in the right order and unit?",
-            ));
-        }
-        let mut warnings = Vec::new();
-        let name = |i: usize| schema.columns.get(i).map_or("", |c| c.name.as_str());
-        if let Some(p) = position.filter(|p| p.lon_unit == AngleUnit::Degrees && p.frame == Frame::Icrs) {
-            if self.rows > HOURS_ROWS && self.lon_max <= 24.0 {
-                let (lon, max) = (name(p.lon), self.lon_max);
-                warnings.push(format!("`{lon}` is read as degrees, but is at most {max}: is it in hours?"));
+    #[test]
+    fn motion_is_found() {
+        let gaia = schema(&[
+            "ref_epoch|yr|",
+            "pmra|mas.yr**-1|pos.pm;pos.eq.ra",
+            "pmdec|arcsec/yr|pos.pm;pos.eq.dec",
+        ]);
+        let want = Motion { pm_ra: 1, pm_dec: 2, mas_per_year: (1.0, 1000.0), epoch: Some(0) };
+        assert_eq!(motion(&gaia), Some(want));
+        let names = motion(&schema(&["pmRA", "pmDE"])).map(|m| (m.pm_ra, m.pm_dec, m.mas_per_year, m.epoch));
+        assert_eq!(names, Some((0, 1, (1.0, 1.0), None)));
+        assert_eq!(motion(&schema(&["pmra|km/s|", "pmdec"])), None);
+        assert_eq!(motion(&schema(&["pmra"])), None);
+    }
+
+    #[test]
+    fn sexagesimal_text() {
+        let cases = [
+            ("05h35m17.3s", Some(5.0 + 35.0 / 60.0 + 17.3 / 3600.0)),
+            ("05:35:17.3", Some(5.0 + 35.0 / 60.0 + 17.3 / 3600.0)),
+            ("-05 23 28", Some(-(5.0 + 23.0 / 60.0 + 28.0 / 3600.0))),
+            ("-00d23m28s", Some(-(23.0 / 60.0 + 28.0 / 3600.0))),
+            ("+12\u{b0}30\u{2032}00\u{2033}", Some(12.5)),
+            (" 12 30.6 ", Some(12.51)),
+            ("12d", Some(12.0)),
+            ("12", None),
+            ("83.82", None),
+            ("12 61 00", None),
+            ("12 30 60", None),
+            ("12.5 30", None),
+            ("12 -30", None),
+            ("1 2 3 4", None),
+            ("12 3e1", None),
+            ("12 nan", None),
+            ("", None),
+            ("-", None),
+            ("M31", None),
+        ];
+        for (text, want) in cases {
+            match (sexagesimal(text), want) {
+                (Some(got), Some(want)) => assert!((got - want).abs() < 1e-13, "{text}: {got}"),
+                (got, want) => assert_eq!(got, want, "{text}"),
             }
         }
-        for (index, least, greatest) in &self.extremes {
-            let is_suspect = |e: &&(f64, u64)| {
-                e.1 > 1 && SENTINELS.iter().any(|s| *s == e.0 || f64::from(*s as f32) == e.0)
+    }
+
+    /// The positions of these columns, and how many are bad.
+    fn positions(
+        schema: &Schema,
+        columns: Vec<ArrayRef>,
+        clause: Option<(&str, &str)>,
+    ) -> (Vec<String>, usize) {
+        let position = detect(schema, clause).unwrap().unwrap();
+        let names = schema.columns.iter().map(|c| c.name.as_str());
+        let batch =
+            Batch::try_from_iter_with_nullable(names.zip(columns).map(|(n, c)| (n, c, true))).unwrap();
+        let (ra, dec, bad) = degrees(&position, &batch).unwrap();
+        let points = ra.iter().zip(&dec).map(|p| match p {
+            (Some(ra), Some(dec)) => format!("{ra:.9} {dec:.9}"),
+            (ra, dec) => format!("{} {}", ra.is_some(), dec.is_some()),
+        });
+        (points.collect(), bad)
+    }
+
+    #[test]
+    fn degrees_of_rows() {
+        let floats = |v: &[f64]| -> ArrayRef { Arc::new(Float64Array::from(v.to_vec())) };
+        let text = |v: &[&str]| -> ArrayRef { Arc::new(StringArray::from(v.to_vec())) };
+        let none = "false false";
+        let wraps = positions(
+            &schema(&["ra", "dec"]),
+            vec![
+                floats(&[10.5, -10.0, 360.0, 725.0, -1e-17, 5.0, f64::NAN]),
+                floats(&[90.0, -90.0, 0.0, 1.0, 2.0, 90.5, 0.0]),
+            ],
+            None,
+        );
+        let want = [
+            "10.500000000 90.000000000",
+            "350.000000000 -90.000000000",
+            "0.000000000 0.000000000",
+            "5.000000000 1.000000000",
+            "0.000000000 2.000000000",
+            none,
+            none,
+        ];
+        assert_eq!((wraps.0.iter().map(String::as_str).collect::<Vec<_>>(), wraps.1), (want.to_vec(), 1));
+        let hours =
+            positions(&schema(&["ra|h|", "dec|rad|"]), vec![floats(&[6.0]), floats(&[-PI / 4.0])], None);
+        assert_eq!(hours, (vec!["90.000000000 -45.000000000".to_owned()], 0));
+        let sexagesimal = positions(
+            &schema(&["ra:TEXT", "dec:TEXT"]),
+            vec![text(&["06:00:00", "12h", "", "x"]), text(&["-05 30 00", "+10d", "", "1 2 3"])],
+            None,
+        );
+        let want = ["90.000000000 -5.500000000", "180.000000000 10.000000000", none, none];
+        assert_eq!(
+            (sexagesimal.0.iter().map(String::as_str).collect::<Vec<_>>(), sexagesimal.1),
+            (want.to_vec(), 1)
+        );
+        let integers: ArrayRef = Arc::new(Int64Array::from(vec![Some(12), None]));
+        let narrow: ArrayRef = Arc::new(Float32Array::from(vec![0.5, 0.5]));
+        let mixed = positions(&schema(&["ra", "dec"]), vec![integers, narrow], None);
+        assert_eq!(mixed, (vec!["12.000000000 0.500000000".to_owned(), none.to_owned()], 0));
+        // galactic centre, north galactic pole and anticentre, as ERFA's g2icrs gives them
+        let galactic = positions(
+            &schema(&["l", "b"]),
+            vec![floats(&[0.0, 0.0, 180.0]), floats(&[0.0, 90.0, 0.0])],
+            Some(("l", "b")),
+        );
+        let want = ["266.404994801 -28.936173960", "192.859480000 27.128250000", "86.404994801 28.936173960"];
+        assert_eq!(galactic.0, want);
+    }
+
+    #[test]
+    fn sentinels_become_null() {
+        let mag: ArrayRef = Arc::new(Float32Array::from(vec![99.99, 12.5, -999.0]));
+        let id: ArrayRef = Arc::new(Int64Array::from(vec![-999, 1, 2]));
+        let batch = Batch::try_from_iter_with_nullable([("mag", mag, true), ("id", id, true)]).unwrap();
+        let blanked = blank(&batch, &[(0, 99.99), (0, -999.0), (1, -999.0)]).unwrap();
+        let nulls: Vec<usize> = blanked.columns().iter().map(|c| c.null_count()).collect();
+        assert_eq!(nulls, [2, 1]);
+    }
+
+    #[test]
+    fn imports_are_watched() {
+        let schema = schema(&["ra", "dec", "mag"]);
+        let position = detect(&schema, None).unwrap();
+        let watch = |ra: f64, dec: &[f64], mag: f64| {
+            let constant = |v: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![v; dec.len()])) };
+            let dec: ArrayRef = Arc::new(Float64Array::from(dec.to_vec()));
+            let columns =
+                [("ra", constant(ra), true), ("dec", Arc::clone(&dec), true), ("mag", constant(mag), true)];
+            let batch = Batch::try_from_iter_with_nullable(columns).unwrap();
+            let bad = degrees(position.as_ref().unwrap(), &batch).unwrap().2;
+            let mut watch = Watch::default();
+            watch.add(&batch, position.as_ref(), bad);
+            watch.finish(&schema, position.as_ref()).map_err(|e| e.to_string())
+        };
+        let hours = "`ra` is read as degrees, but is at most 23: is it in hours?";
+        let sentinel = "`mag` is 99.99 in 2000 rows, which may stand for no value: NULLS (mag 99.99)";
+        assert_eq!(watch(200.0, &[0.0; 2000], 1.0), Ok(vec![]));
+        assert_eq!(watch(23.0, &[0.0; 2000], 1.0), Ok(vec![hours.to_owned()]));
+        assert_eq!(watch(23.0, &[0.0; 1000], 1.0), Ok(vec![]));
+        assert_eq!(watch(200.0, &[0.0; 2000], 99.99), Ok(vec![sentinel.to_owned()]));
+        let mut decs = vec![0.0; 2000];
+        decs[0] = 91.0;
+        decs[1] = -91.0;
+        assert_eq!(watch(200.0, &decs, 1.0), Ok(vec![]));
+        decs[2] = 100.0;
+        assert!(
+            watch(200.0, &decs, 1.0)
+                .is_err_and(|e| e.starts_with("3 of 2000 rows have no possible position"))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn sexagesimal_never_panics(text in "\\PC{0,20}") {
+            let _ = sexagesimal(&text);
+        }
+
+        #[test]
+        fn rotation_keeps_angles(a in (0.0..360.0, -90.0..90.0), b in (0.0..360.0, -90.0..90.0)) {
+            let unit = |(lon, lat): (f64, f64)| {
+                let (lon, lat) = (f64::to_radians(lon), f64::to_radians(lat));
+                [lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()]
             };
-            if let Some((value, count)) = [least, greatest].into_iter().find(is_suspect) {
-                let (column, value) = (name(*index), *value as f32);
-                warnings.push(format!(
-                    "`{column}` is {value} in {count} rows, which may stand for no value: NULLS ({column} {value})"
-                ));
-            }
+            let dot = |p, q| unit(p).iter().zip(unit(q)).map(|(x, y)| x * y).sum::<f64>();
+            let (ra, rb) = (galactic_to_icrs(a.0, a.1), galactic_to_icrs(b.0, b.1));
+            prop_assert!((dot(a, b) - dot(ra, rb)).abs() < 1e-14);
         }
-        Ok(warnings)
-    }
-}
-
-fn count_extreme(extreme: &mut (f64, u64), value: f64, is_beyond: bool) {
-    if is_beyond {
-        *extreme = (value, 1);
-    } else if value == extreme.0 {
-        extreme.1 += 1;
     }
 }

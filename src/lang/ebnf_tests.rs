@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::lang::lex::{RESERVED, blank};
+use crate::lang::lex::{KEYWORDS, RESERVED, blank};
 use crate::lang::parse;
 
 /// A part of a rule.
@@ -115,7 +115,9 @@ impl Regex {
     fn run(&self, text: &str, at: usize, then: &mut dyn FnMut(usize) -> bool) -> bool {
         match self {
             Regex::Set(set, negated) => match text[at..].chars().next() {
-                Some(c) if set.iter().any(|(l, h)| (*l..=*h).contains(&c)) != *negated => then(at + c.len_utf8()),
+                Some(c) if set.iter().any(|(l, h)| (*l..=*h).contains(&c)) != *negated => {
+                    then(at + c.len_utf8())
+                }
                 _ => false,
             },
             Regex::Seq(parts) => Self::seq(parts, text, at, then),
@@ -138,7 +140,8 @@ impl Regex {
         at: usize,
         then: &mut dyn FnMut(usize) -> bool,
     ) -> bool {
-        let fewer = (one, low.saturating_sub(1), if high == usize::MAX { high } else { high.saturating_sub(1) });
+        let fewer =
+            (one, low.saturating_sub(1), if high == usize::MAX { high } else { high.saturating_sub(1) });
         (high > 0 && one.run(text, at, &mut |end| end > at && Self::repeat(fewer, text, end, then)))
             || (low == 0 && then(at))
     }
@@ -172,7 +175,8 @@ impl Grammar {
                 }
             }
         }
-        let mut grammar = Grammar { rules: HashMap::new(), reserved: BTreeSet::new(), words: BTreeSet::new() };
+        let mut grammar =
+            Grammar { rules: HashMap::new(), reserved: BTreeSet::new(), words: BTreeSet::new() };
         for (name, body) in bodies {
             if let Some(pattern) = body.strip_prefix('/') {
                 let (pattern, after) = pattern.rsplit_once('/').unwrap();
@@ -181,7 +185,8 @@ impl Grammar {
                 continue;
             }
             let tokens = tokens(&body);
-            let words = tokens.iter().filter_map(|t| t.strip_prefix('\'')).map(|w| w.trim_matches('\'').to_owned());
+            let words =
+                tokens.iter().filter_map(|t| t.strip_prefix('\'')).map(|w| w.trim_matches('\'').to_owned());
             if name == "RESERVED" {
                 grammar.reserved = words.collect();
                 continue;
@@ -310,7 +315,8 @@ impl<'a> Run<'a> {
         match token {
             Part::Word(wanted) => text[..word].eq_ignore_ascii_case(wanted).then_some(word),
             Part::Mark(mark) => {
-                let longer = (mark == "." && text.starts_with("..")) || (mark == "/" && text.starts_with("/*"));
+                let longer =
+                    (mark == "." && text.starts_with("..")) || (mark == "/" && text.starts_with("/*"));
                 (text.starts_with(mark.as_str()) && !longer).then_some(mark.len())
             }
             Part::Pattern(regex, not_reserved) => {
@@ -319,7 +325,9 @@ impl<'a> Run<'a> {
                     len = Some(end);
                     true
                 });
-                len.filter(|n| !not_reserved || !self.grammar.reserved.contains(&text[..*n].to_ascii_uppercase()))
+                len.filter(|n| {
+                    !not_reserved || !self.grammar.reserved.contains(&text[..*n].to_ascii_uppercase())
+                })
             }
             _ => None,
         }
@@ -340,13 +348,15 @@ fn good_files() -> Vec<(String, String)> {
 }
 
 /// The statements of the files, one by one, and the wrong ones of the table.
-fn corpus() -> Vec<String> {
+pub(crate) fn corpus() -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for (name, text) in good_files() {
-        let statements = parse::script(&name, &text).unwrap_or_else(|d| panic!("{name}: {} {:?}", d.message, d.span));
+        let statements =
+            parse::script(&name, &text).unwrap_or_else(|d| panic!("{name}: {} {:?}", d.message, d.span));
         all.extend(statements.iter().map(|s| text[s.span.start..s.span.end].to_owned()));
     }
-    let wrong = include_str!("../../tests/data/wrong.tsv").lines().skip(1);
+    let designed = include_str!("../../tests/data/wrong.tsv").lines().skip(1);
+    let wrong = designed.chain(include_str!("../../tests/data/wrong_syntax.tsv").lines().skip(1));
     all.extend(wrong.filter_map(|l| l.split('\t').nth(1)).map(str::to_owned));
     all
 }
@@ -355,7 +365,8 @@ fn corpus() -> Vec<String> {
 fn difference(grammar: &Grammar, text: &str) -> Option<String> {
     let (accepted, far, _) = grammar.run(text);
     let parsed = parse::tree(text);
-    let limit = parsed.as_ref().err().is_some_and(|d| d.message.contains("nested") || d.message.contains("in a row"));
+    let limit =
+        parsed.as_ref().err().is_some_and(|d| d.message.contains("nested") || d.message.contains("in a row"));
     if limit || (parsed.is_ok() == accepted && (accepted || far == parse::farthest(text))) {
         return None;
     }
@@ -367,6 +378,8 @@ fn difference(grammar: &Grammar, text: &str) -> Option<String> {
 fn grammar_is_closed() {
     let grammar = grammar();
     assert_eq!(grammar.reserved, RESERVED.iter().map(|w| w.to_string()).collect());
+    let others = grammar.words.difference(&grammar.reserved).cloned().collect::<Vec<_>>();
+    assert_eq!(others, KEYWORDS);
     let mut used = BTreeSet::from(["script".to_owned()]);
     fn walk(part: &Part, used: &mut BTreeSet<String>) {
         match part {
@@ -410,7 +423,7 @@ fn grammar_and_parser_agree_on_the_corpus() {
 }
 
 /// A small generator of pseudo-random numbers (Marsaglia's xorshift, 10.18637/jss.v008.i14).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn below(&mut self, n: usize) -> usize {
@@ -423,7 +436,15 @@ impl Random {
 
 /// Splits into words, numbers, strings, blanks and single characters.
 fn pieces(text: &str) -> Vec<&str> {
-    let kind = |c: char| if c.is_ascii_alphanumeric() || c == '_' { 0 } else if c.is_whitespace() { 1 } else { 2 };
+    let kind = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            0
+        } else if c.is_whitespace() {
+            1
+        } else {
+            2
+        }
+    };
     let mut all = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -439,7 +460,7 @@ fn pieces(text: &str) -> Vec<&str> {
 
 /// A statement with one to three pieces deleted, doubled, swapped, taken from another statement, or a character
 /// replaced.
-fn mutant(corpus: &[String], random: &mut Random) -> String {
+pub(crate) fn mutant(corpus: &[String], random: &mut Random) -> String {
     let text = &corpus[random.below(corpus.len())];
     let other = &corpus[random.below(corpus.len())];
     let mut parts = pieces(text);
@@ -454,8 +475,10 @@ fn mutant(corpus: &[String], random: &mut Random) -> String {
                 parts.swap(at, with);
             }
             3 => parts.insert(at, others[random.below(others.len())]),
-            _ => parts[at] = [" ", "(", ")", ",", ".", "..", "'", "\"", "-", "*", "/*", "1", "a", ";", "é"]
-                [random.below(15)],
+            _ => {
+                parts[at] = [" ", "(", ")", ",", ".", "..", "'", "\"", "-", "*", "/*", "1", "a", ";", "é"]
+                    [random.below(15)]
+            }
         }
     }
     parts.concat()
@@ -473,6 +496,11 @@ fn grammar_and_parser_agree_on_mutants() {
         accepted += usize::from(parse::tree(&text).is_ok());
         differences.extend(difference(&grammar, &text));
     }
-    assert!(differences.is_empty(), "{} differ: {:#?}", differences.len(), &differences[..differences.len().min(10)]);
+    assert!(
+        differences.is_empty(),
+        "{} differ: {:#?}",
+        differences.len(),
+        &differences[..differences.len().min(10)]
+    );
     assert!((count / 50..count - count / 50).contains(&accepted), "{accepted} of {count} were accepted");
 }

@@ -1,6 +1,8 @@
 //! The parser: one function per rule of `grammar/starquake.ebnf`, with the same names, alternatives in the same
 //! order. Rules look at most one bracket ahead and keep it, so the work is linear in the text.
 
+#![allow(clippy::result_large_err)] // one mistake ends a parse: its size costs nothing
+
 use std::collections::HashSet;
 
 use nom::branch::alt;
@@ -11,7 +13,7 @@ use nom::{Err, Parser};
 use crate::error::{Diagnostic, Source, Span};
 use crate::lang::lex::{self, Expected, In, Miss, Res, State, ident, mark, refuse, since};
 use crate::lang::mistake;
-use crate::lang::syntax::{Ident, Name, Statement, StatementKind};
+use crate::lang::syntax::{Ident, Name, Range, Statement, StatementKind};
 use crate::limits::QUERY_BYTES;
 
 mod data;
@@ -29,11 +31,25 @@ pub use expr::EXPR_OPERATORS;
 /// grammar, or gives an option twice.
 pub fn script(source_name: &str, text: &str) -> Result<Vec<Statement>, Diagnostic> {
     let result = tree(text).and_then(|(statements, refusal)| refusal.map_or(Ok(statements), Err));
-    result.map_err(|mut d| {
-        d.is_syntax = true;
-        d.source = Some(Source { name: source_name.to_owned(), text: text.to_owned() });
-        d
-    })
+    result.map_err(|d| located(d, source_name, text))
+}
+
+fn located(d: Diagnostic, source_name: &str, text: &str) -> Diagnostic {
+    let source = Some(Source { name: source_name.to_owned(), text: text.to_owned() });
+    Diagnostic { source, is_syntax: true, ..d }
+}
+
+/// A value as it stands behind `LET name =`, for `-P name=value`: a scalar or a range.
+///
+/// # Errors
+/// As [`script`].
+pub fn value(source_name: &str, text: &str) -> Result<Range, Diagnostic> {
+    fn rule(i: In<'_>) -> Res<'_, Range> {
+        let (i, range) = expr::span(i)?;
+        let (i, ()) = lex::end(i)?;
+        Ok((i, range))
+    }
+    run(text, rule).map_err(|d| located(d, source_name, text)).map(|(range, _)| range)
 }
 
 /// The one statement of `text`, which may end in `;`.
@@ -42,14 +58,11 @@ pub fn script(source_name: &str, text: &str) -> Result<Vec<Statement>, Diagnosti
 /// As [`script`]; also when there is none, or a second one.
 pub fn statement(source_name: &str, text: &str) -> Result<Statement, Diagnostic> {
     let mut statements = script(source_name, text)?.into_iter();
-    let refused = |message: &str, span| {
-        let source = Some(Source { name: source_name.to_owned(), text: text.to_owned() });
-        Diagnostic { message: message.to_owned(), span: Some(span), help: None, source, is_syntax: true }
-    };
+    let refused = |message: &str, span| Err(located(Diagnostic::new(message, span), source_name, text));
     match (statements.next(), statements.next()) {
         (Some(one), None) => Ok(one),
-        (Some(_), Some(second)) => Err(refused("one statement is wanted here, this is a second one", second.span)),
-        (None, _) => Err(refused("there is no statement here", Span::new(text.len(), text.len()))),
+        (Some(_), Some(second)) => refused("one statement is wanted here, this is a second one", second.span),
+        (None, _) => refused("there is no statement here", Span::new(text.len(), text.len())),
     }
 }
 
@@ -60,11 +73,14 @@ pub fn expected(text: &str, at: usize) -> Vec<String> {
     let Some(before) = text.get(..at) else { return Vec::new() };
     let before = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$');
     let state = State::default();
-    let _ = statements(lex::start(before, &state));
+    let complete = statements(lex::start(before, &state)).is_ok();
     if state.far.get() < before.len() || state.fatal.borrow().is_some() {
         return Vec::new();
     }
     let mut set = state.expected.take();
+    if complete {
+        set.push(Expected::Token("END"));
+    }
     set.sort();
     set.dedup();
     set.into_iter().map(spelled).collect()
@@ -81,23 +97,28 @@ fn spelled(what: Expected) -> String {
 
 /// The statements that the grammar sees, and what the language refuses beyond the grammar.
 pub(crate) fn tree(text: &str) -> Result<(Vec<Statement>, Option<Diagnostic>), Diagnostic> {
+    run(text, statements)
+}
+
+/// Runs a rule over the whole of a text.
+fn run<T>(text: &str, rule: impl Fn(In<'_>) -> Res<'_, T>) -> Result<(T, Option<Diagnostic>), Diagnostic> {
     if text.len() > QUERY_BYTES {
         let message = format!("this text has {} bytes, the limit is {QUERY_BYTES}", text.len());
-        return Err(Diagnostic::new(message, Span::new(0, 0)).help("split it with INCLUDE, or IMPORT long lists"));
+        return Err(
+            Diagnostic::new(message, Span::new(0, 0)).help("split it with INCLUDE, or IMPORT long lists")
+        );
     }
     let state = State::default();
-    match statements(lex::start(text, &state)) {
-        Ok((_, statements)) => Ok((statements, state.refusal.take())),
-        Err(_) => match state.fatal.take() {
-            Some(diagnostic) => Err(diagnostic),
-            None => {
-                let mut expected = state.expected.take();
-                expected.sort();
-                expected.dedup();
-                Err(mistake::explain(text, state.far.get(), &expected))
-            }
-        },
+    if let Ok((_, value)) = rule(lex::start(text, &state)) {
+        return Ok((value, state.refusal.take()));
     }
+    let known = state.fatal.take().or_else(|| state.refusal.take());
+    Err(known.unwrap_or_else(|| {
+        let mut expected = state.expected.take();
+        expected.sort();
+        expected.dedup();
+        mistake::explain(text, state.far.get(), &expected)
+    }))
 }
 
 /// The farthest place where a token was refused.
@@ -195,21 +216,12 @@ fn once(from: In<'_>, to: In<'_>, seen: &mut HashSet<(String, String)>) {
     }
     let span = Span::new(start, start + name.len());
     if !seen.insert((name.clone(), phase.unwrap_or("").to_owned())) {
-        refuse(from, Diagnostic::new(format!("{name} is given twice"), span).help("leave one of the two out"));
+        refuse(
+            from,
+            Diagnostic::new(format!("{name} is given twice"), span).help("leave one of the two out"),
+        );
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn designs_parse() {
-        for text in [include_str!("../../grammar/queries/good.sq"), include_str!("../../grammar/queries/tasks.sq")] {
-            if let Err(d) = script("x", text) {
-                let at = d.span.unwrap().start;
-                panic!("{} at {}", d.message, &text[at..(at + 60).min(text.len())]);
-            }
-        }
-    }
-}
+mod tests;

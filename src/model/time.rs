@@ -94,7 +94,7 @@ impl Time {
     /// The instant `seconds` later, rounded to the nearest ns; `None` outside the range.
     pub fn plus_seconds(self, seconds: f64) -> Option<Time> {
         let ns = (seconds * 1e9).round();
-        if !(ns.abs() < 9.2e18) {
+        if !ns.is_finite() || ns.abs() >= 9.2e18 {
             return None;
         }
         self.0.checked_add(ns as i64).map(Time)

@@ -1,12 +1,11 @@
 //! Half the range: (max - min) / 2. Unit of the values; 1 epoch.
 
 use super::sample::{Sample, finite};
+use super::sums::extremes;
 
 /// Half of the distance between the largest and the smallest value.
 pub fn amplitude(sample: &Sample) -> Option<f64> {
-    let values = sample.values();
-    let low = values.iter().copied().reduce(f64::min)?;
-    let high = values.iter().copied().reduce(f64::max)?;
+    let (low, high) = extremes(sample.values())?;
     finite(0.5 * high - 0.5 * low)
 }
 

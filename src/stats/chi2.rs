@@ -8,13 +8,13 @@ use super::sums::sum;
 
 /// Chi-square per degree of freedom.
 pub fn reduced_chi2(sample: &Sample) -> Option<f64> {
-    ratio(sum(sample.residuals()?, |z| z * z), sample.n() - 1.0)
+    ratio(sum(sample.residuals()?, |z| z * z), sample.freedom(1)?)
 }
 
 /// Probability that a constant source with these errors scatters as much or more.
 pub fn chi2_p(sample: &Sample) -> Option<f64> {
     let chi2 = sum(sample.residuals()?, |z| z * z);
-    finite(gamma_q(0.5 * (sample.n() - 1.0), 0.5 * chi2))
+    finite(gamma_q(0.5 * sample.freedom(1)?, 0.5 * chi2))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub fn eta_e(sample: &Sample) -> Option<f64> {
         }
     }
     let step = (times.last()? - times.first()?) / steps;
-    let variance = sample.sum_squares() / (sample.n() - 1.0);
+    let variance = sample.sum_squares() / sample.freedom(1)?;
     ratio(step * step * sum / steps, variance)
 }
 

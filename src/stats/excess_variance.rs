@@ -8,7 +8,7 @@ use super::sums::sum;
 /// Variance beyond the stated errors.
 pub fn excess_variance(sample: &Sample) -> Option<f64> {
     let stated = sum(sample.errors()?, |s| s * s) / sample.n();
-    finite(sample.sum_squares() / (sample.n() - 1.0) - stated)
+    finite(sample.sum_squares() / sample.freedom(1)? - stated)
 }
 
 /// Variance beyond the stated errors in units of the squared mean.

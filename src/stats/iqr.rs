@@ -10,16 +10,18 @@ pub fn iqr(sample: &Sample) -> Option<f64> {
     if sorted.len() < 2 {
         return None;
     }
-    finite(quantile(sorted, 0.75) - quantile(sorted, 0.25))
+    let ((high, above), (low, below)) = (quantile(sorted, 0.75), quantile(sorted, 0.25));
+    finite((high - low) + (above - below))
 }
 
-/// Quantile of type 7 of at least one sorted value, 0 <= p < 1.
-fn quantile(sorted: &[f64], p: f64) -> f64 {
+/// Quantile of type 7 of at least one sorted value, 0 <= p < 1: the value below it and what is to be added, apart, so
+/// that a large offset takes no digits from a difference of quantiles.
+fn quantile(sorted: &[f64], p: f64) -> (f64, f64) {
     let place = (sorted.len() - 1) as f64 * p;
     let below = place.floor();
     let low = sorted[below as usize];
     let high = sorted.get(below as usize + 1).copied().unwrap_or(low);
-    low + (place - below) * (high - low)
+    (low, (place - below) * (high - low))
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use super::sums::sum;
 
 /// Excess kurtosis G2.
 pub fn kurtosis(sample: &Sample) -> Option<f64> {
-    let n = sample.n();
+    let (n, left) = (sample.n(), sample.freedom(3)?);
     let m2 = sample.sum_squares() / n;
     let m4 = sum(sample.deviations(), |d| (d * d) * (d * d)) / n;
     let excess = ratio(m4, m2 * m2)? - 3.0;
-    ratio((n - 1.0) * ((n + 1.0) * excess + 6.0), (n - 2.0) * (n - 3.0))
+    ratio((n - 1.0) * ((n + 1.0) * excess + 6.0), (n - 2.0) * left)
 }
 
 #[cfg(test)]

@@ -2,34 +2,36 @@
 //! distribution). Unit of the values; 1 epoch.
 //! Source: F. R. Hampel 1974, J. Am. Stat. Assoc. 69, 383, doi:10.1080/01621459.1974.10482962.
 
-use super::median::median;
+use super::median::{from_middle, middle};
 use super::sample::{Sample, finite};
 
 /// Median absolute deviation.
 pub fn mad(sample: &Sample) -> Option<f64> {
     let sorted = sample.sorted();
-    let center = median(sample)?;
+    let middle = middle(sample)?;
     let n = sorted.len();
+    let upper = nearest(sorted, middle, n / 2 + 1);
     if n % 2 == 1 {
-        return finite(nearest(sorted, center, n / 2 + 1));
+        return finite(upper);
     }
-    let (lower, upper) = (nearest(sorted, center, n / 2), nearest(sorted, center, n / 2 + 1));
+    let lower = nearest(sorted, middle, n / 2);
     finite(lower + 0.5 * (upper - lower))
 }
 
-/// The `k`-th smallest distance from `center`, 1 <= k <= n: the k nearest of sorted values are neighbours, and the
+/// The `k`-th smallest distance from the median, 1 <= k <= n: the k nearest of sorted values are neighbours, and the
 /// place of that window is found by bisection.
-fn nearest(sorted: &[f64], center: f64, k: usize) -> f64 {
+fn nearest(sorted: &[f64], middle: (f64, f64), k: usize) -> f64 {
     let (mut low, mut high) = (0, sorted.len() - k);
     while low < high {
-        let middle = low + (high - low) / 2;
-        if center - sorted[middle] > sorted[middle + k] - center {
-            low = middle + 1;
+        let half = low + (high - low) / 2;
+        if -from_middle(sorted[half], middle) > from_middle(sorted[half + k], middle) {
+            low = half + 1;
         } else {
-            high = middle;
+            high = half;
         }
     }
-    (center - sorted[low]).abs().max((sorted[low + k - 1] - center).abs())
+    let ends = (from_middle(sorted[low], middle), from_middle(sorted[low + k - 1], middle));
+    ends.0.abs().max(ends.1.abs())
 }
 
 #[cfg(test)]

@@ -4,14 +4,20 @@ use super::sample::Sample;
 
 /// Median.
 pub fn median(sample: &Sample) -> Option<f64> {
-    let sorted = sample.sorted();
-    let n = sorted.len();
-    let upper = *sorted.get(n / 2)?;
-    if n % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = sorted[n / 2 - 1];
+    let (lower, upper) = middle(sample)?;
     Some(lower + 0.5 * (upper - lower))
+}
+
+/// The two middle values, or the one of an odd number twice: the median without the rounding of their mean.
+pub fn middle(sample: &Sample) -> Option<(f64, f64)> {
+    let sorted = sample.sorted();
+    let upper = *sorted.get(sorted.len() / 2)?;
+    Some((sorted[(sorted.len() - 1) / 2], upper))
+}
+
+/// Value minus median, exact to rounding whatever the offset.
+pub fn from_middle(value: f64, (lower, upper): (f64, f64)) -> f64 {
+    0.5 * (value - lower) + 0.5 * (value - upper)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::sample::{Sample, ratio};
 
 /// Scatter about the mean.
 pub fn rms(sample: &Sample) -> Option<f64> {
-    ratio(sample.sum_squares(), sample.n() - 1.0).map(f64::sqrt)
+    ratio(sample.sum_squares(), sample.freedom(1)?).map(f64::sqrt)
 }
 
 #[cfg(test)]

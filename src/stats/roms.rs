@@ -2,15 +2,15 @@
 //! 2 epochs.
 //! Source: M. L. Enoch, M. E. Brown and A. J. Burgasser 2003, AJ 126, 1006, doi:10.1086/376598.
 
-use super::median::median;
+use super::median::{from_middle, middle};
 use super::sample::{Sample, ratio};
 use super::sums::sum2;
 
 /// Robust median statistic.
 pub fn roms(sample: &Sample) -> Option<f64> {
-    let center = median(sample)?;
-    let sum = sum2(sample.values(), sample.errors()?, |m, s| (m - center).abs() / s);
-    ratio(sum, sample.n() - 1.0)
+    let middle = middle(sample)?;
+    let sum = sum2(sample.values(), sample.errors()?, |m, s| from_middle(m, middle).abs() / s);
+    ratio(sum, sample.freedom(1)?)
 }
 
 #[cfg(test)]

@@ -88,6 +88,11 @@ impl Sample {
         self.values.len() as f64
     }
 
+    /// Number of epochs minus the `parameters` that were fitted to them; `None` if nothing is left.
+    pub fn freedom(&self, parameters: usize) -> Option<f64> {
+        self.len().checked_sub(parameters).filter(|left| *left > 0).map(|left| left as f64)
+    }
+
     /// Times in days, ascending; empty if none were given.
     pub fn times_days(&self) -> &[f64] {
         &self.times_days
@@ -141,9 +146,9 @@ impl Sample {
     /// Values in ascending order; sorted when first asked for.
     pub fn sorted(&self) -> &[f64] {
         self.sorted.get_or_init(|| {
-            let mut sorted = self.values.clone();
-            sorted.sort_unstable_by(f64::total_cmp);
-            sorted
+            let mut keys: Vec<i64> = self.values.iter().map(|&v| flip(v.to_bits() as i64)).collect();
+            keys.sort_unstable();
+            keys.into_iter().map(|key| f64::from_bits(flip(key) as u64)).collect()
         })
     }
 
@@ -151,6 +156,12 @@ impl Sample {
     pub fn line(&self) -> Option<&Line> {
         self.line.get_or_init(|| slope::fit(self)).as_ref()
     }
+}
+
+/// The bits of a float as an integer of the same order (that of `f64::total_cmp`), and back: integers sort more than
+/// twice as fast.
+fn flip(bits: i64) -> i64 {
+    bits ^ (bits >> 63 & i64::MAX)
 }
 
 fn copy(to: &mut Vec<f64>, from: &[f64]) {

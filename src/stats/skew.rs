@@ -7,10 +7,10 @@ use super::sums::sum;
 
 /// Skewness G1.
 pub fn skew(sample: &Sample) -> Option<f64> {
-    let n = sample.n();
+    let (n, left) = (sample.n(), sample.freedom(2)?);
     let m2 = sample.sum_squares() / n;
     let m3 = sum(sample.deviations(), |d| d * d * d) / n;
-    ratio((n * (n - 1.0)).sqrt() * m3, (n - 2.0) * m2 * m2.sqrt())
+    ratio((n * (n - 1.0)).sqrt() * m3, left * m2 * m2.sqrt())
 }
 
 #[cfg(test)]

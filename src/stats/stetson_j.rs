@@ -10,14 +10,14 @@ use super::sums::sum;
 /// J of the epochs of one band.
 pub fn stetson_j(sample: &Sample) -> Option<f64> {
     let residuals = sample.residuals()?;
-    let bias = sample.n() / (sample.n() - 1.0);
+    let bias = sample.n() / sample.freedom(1)?;
     ratio(sum(residuals, |z| signed_root(bias * z * z - 1.0)), sample.n())
 }
 
 /// J of the pairs of two bands.
 pub fn stetson_j_pairs(pairs: &Pairs<'_>) -> Option<f64> {
     let (a, b) = (pairs.first, pairs.second);
-    let bias = (a.n() / (a.n() - 1.0) * (b.n() / (b.n() - 1.0))).sqrt();
+    let bias = (a.n() / a.freedom(1)? * (b.n() / b.freedom(1)?)).sqrt();
     ratio(pairs.sum_residuals(|a, b| signed_root(bias * a * b))?, pairs.links.len() as f64)
 }
 

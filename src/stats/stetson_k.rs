@@ -9,6 +9,7 @@ use super::sums::sum;
 
 /// K of the epochs of one band.
 pub fn stetson_k(sample: &Sample) -> Option<f64> {
+    sample.freedom(1)?;
     let residuals = sample.residuals()?;
     let squares = sum(residuals, |z| z * z) / sample.n();
     ratio(sum(residuals, f64::abs) / sample.n(), squares.sqrt())
@@ -18,7 +19,7 @@ pub fn stetson_k(sample: &Sample) -> Option<f64> {
 pub fn stetson_k_pairs(pairs: &Pairs<'_>) -> Option<f64> {
     let (mut squares, mut sizes) = (0.0, 0.0);
     for sample in [pairs.first, pairs.second] {
-        let bias = sample.n() / (sample.n() - 1.0);
+        let bias = sample.n() / sample.freedom(1)?;
         let residuals = sample.residuals()?;
         squares += bias * sum(residuals, |z| z * z);
         sizes += bias.sqrt() * sum(residuals, f64::abs);

@@ -50,3 +50,35 @@ pub fn sum_products(a: &[f64], b: &[f64], c: &[f64]) -> f64 {
     }
     total(lanes)
 }
+
+/// Smallest and largest of `a`, none of which is NaN; `None` of nothing.
+pub fn extremes(a: &[f64]) -> Option<(f64, f64)> {
+    let first = *a.first()?;
+    let (mut low, mut high) = ([first; LANES], [first; LANES]);
+    for chunk in a.chunks(LANES) {
+        for ((low, high), &a) in low.iter_mut().zip(&mut high).zip(chunk) {
+            *low = if a < *low { a } else { *low };
+            *high = if a > *high { a } else { *high };
+        }
+    }
+    Some((low.into_iter().fold(first, f64::min), high.into_iter().fold(first, f64::max)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_sum_exactly_at_every_length() {
+        for n in 0..40 {
+            let a: Vec<f64> = (0..n).map(|i| f64::from(i * 7 % 31)).collect();
+            let want: f64 = a.iter().sum();
+            assert_eq!(sum(&a, |a| a), want, "{n}");
+            assert_eq!(sum2(&a, &a, |a, b| 3.0 * a - b), 2.0 * want, "{n}");
+            assert_eq!(sum_products(&a, &a, &a), a.iter().map(|a| a * a * a).sum::<f64>(), "{n}");
+            let mut sorted = a.clone();
+            sorted.sort_by(f64::total_cmp);
+            assert_eq!(extremes(&a), sorted.first().map(|low| (*low, sorted[sorted.len() - 1])), "{n}");
+        }
+    }
+}

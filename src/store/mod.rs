@@ -4,6 +4,7 @@
 mod check;
 mod content;
 mod dir;
+mod lock;
 mod manifest;
 mod map;
 mod read;
@@ -13,6 +14,8 @@ mod types;
 mod writer;
 mod zones;
 
+#[cfg(test)]
+mod power_loss;
 #[cfg(test)]
 mod tests;
 
@@ -98,6 +101,7 @@ impl Store {
         for name in [SEGMENTS, SNAPSHOTS, TMP] {
             dir.make_dir(name).map_err(at(&*dir, "create", name))?;
         }
+        writer::clear_half_made(&dir)?;
         let store = Store::of(dir);
         let mut writer = store.writer("create")?;
         if writer.catalogue().generation == 0 {
@@ -175,7 +179,11 @@ impl Store {
             if is_leased && links > 0 {
                 let catalogue = Arc::new(read_catalogue(dir, &file, SNAPSHOT)?);
                 self.inner.forget_maps(&catalogue);
-                return Ok(Snapshot { inner: Arc::clone(&self.inner), catalogue, _lease: Arc::new(file) });
+                return Ok(Snapshot {
+                    inner: Arc::clone(&self.inner),
+                    catalogue,
+                    _lease: Arc::new(Lease(file)),
+                });
             }
         }
         Err(damaged("every snapshot that was opened was already garbage [I13]"))
@@ -189,12 +197,21 @@ impl Store {
         Writer::open(self, statement)
     }
 
-    /// Reads every block of everything.
+    /// Reads every block of everything; mends nothing.
     ///
     /// # Errors
-    /// When there is no snapshot to start from; faults in files are in the report.
+    /// `Version`, `Io` of what it starts from; faults in files are in the report.
     pub fn check(&self) -> Result<CheckReport> {
         check::check(self)
+    }
+
+    /// Makes a damaged manifest anew from the snapshot and returns its generation. Every acknowledged commit is kept,
+    /// the checkpoints of jobs are lost; the damaged file stays as `manifest.redb.damaged`.
+    ///
+    /// # Errors
+    /// `Locked`, `Damaged` when the snapshot is damaged too, `Io`.
+    pub fn rebuild_manifest(&self) -> Result<u64> {
+        writer::rebuild_manifest(&self.inner.dir)
     }
 }
 
@@ -241,8 +258,19 @@ fn read_catalogue(dir: &dyn Dir, mut file: &File, name: &str) -> Result<Catalogu
 pub struct Snapshot {
     inner: Arc<Inner>,
     catalogue: Arc<Catalogue>,
-    /// Its shared flock is the lease; it ends with the last clone.
-    _lease: Arc<File>,
+    /// Ends with the last clone.
+    _lease: Arc<Lease>,
+}
+
+/// The shared flock on the snapshot that was opened.
+#[derive(Debug)]
+struct Lease(File);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // As for the writer's lock: a child being forked must not keep it.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Snapshot {

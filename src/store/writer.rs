@@ -1,8 +1,6 @@
 //! The one writer: lock, repair, publish, commit, garbage collection.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, Result};
 
 use super::dir::{Access, Dir, Lock, at, is_same_file, open_if_there, unlink_if_there};
-use super::manifest::Manifest;
+use super::lock::WriterLock;
+use super::manifest::{MANIFEST, Manifest};
 use super::segment::{SegmentBuilder, segment_file, segment_number};
 use super::snapshot::{Catalogue, SegmentRef};
-use super::{
-    Inner, LOCK, SEGMENTS, SNAPSHOT, SNAPSHOT_TMP, SNAPSHOTS, SegmentMap, Store, TMP, read_catalogue,
-};
-
-/// Longest text of a lock file that is read, in bytes.
-const HOLDER_BYTES: u64 = 4096;
+use super::{Inner, SEGMENTS, SNAPSHOT, SNAPSHOT_TMP, SNAPSHOTS, SegmentMap, Store, TMP, read_catalogue};
 
 /// Holds the writer's lock, and redb open, for one writing statement.
 #[derive(Debug)]
@@ -32,7 +26,7 @@ pub struct Writer {
     pending: Mutex<HashSet<String>>,
     /// An error after which the outcome is open: nothing more is committed [I16].
     is_broken: bool,
-    _lock: File,
+    lock: WriterLock,
 }
 
 impl Writer {
@@ -40,9 +34,10 @@ impl Writer {
     pub(super) fn open(store: &Store, statement: &str) -> Result<Writer> {
         let inner = Arc::clone(&store.inner);
         let dir = &inner.dir;
-        let lock = take_lock(&**dir, statement)?;
+        let mut lock = WriterLock::take(dir, statement)?;
         let manifest = Manifest::open(dir)?;
         let newest = manifest.newest()?;
+        lock.leave_mark(true);
         repair_snapshot(&**dir, newest.as_ref())?;
         let catalogue = newest.map(|n| n.1).unwrap_or_default();
         empty_tmp(&**dir)?;
@@ -53,7 +48,7 @@ impl Writer {
             next_segment: AtomicU64::new(catalogue.next_segment),
             pending: Mutex::default(),
             is_broken: false,
-            _lock: lock,
+            lock,
             inner,
         })
     }
@@ -97,12 +92,16 @@ impl Writer {
         let record = catalogue.encode()?;
 
         self.is_broken = true;
+        self.lock.leave_mark(false);
         dir.sync_dir(SEGMENTS).map_err(at(dir, "sync", SEGMENTS))?;
         self.manifest.commit(catalogue.generation, &record)?; // the commit point [I10]
         publish_snapshot(dir, catalogue.generation, &record)?;
         self.is_broken = false;
+        self.lock.leave_mark(true);
 
-        self.pending().retain(|file| !catalogue.segments().any(|s| s.file == *file));
+        for committed in catalogue.segments() {
+            self.pending().remove(&committed.file);
+        }
         self.catalogue = catalogue;
         // What cannot be deleted now is deleted by the next commit or the next writer.
         let _ = collect_garbage(dir, &self.catalogue, &self.pending());
@@ -150,8 +149,11 @@ impl Writer {
     ///
     /// # Errors
     /// `Io`.
-    pub fn set_job(&self, name: &str, checkpoint: Option<&[u8]>) -> Result<()> {
-        self.manifest.set_job(name, checkpoint)
+    pub fn set_job(&mut self, name: &str, checkpoint: Option<&[u8]>) -> Result<()> {
+        let result = self.manifest.set_job(name, checkpoint);
+        self.is_broken |= result.is_err();
+        self.lock.leave_mark(!self.is_broken);
+        result
     }
 
     /// Where this statement spills: files here should be unlinked while in use; the next writer empties it.
@@ -164,23 +166,66 @@ impl Writer {
     }
 }
 
-/// [I1]: at once, or the name of the holder.
-fn take_lock(dir: &dyn Dir, statement: &str) -> Result<File> {
-    let file = dir.open(LOCK, Access::Update).map_err(at(dir, "open", LOCK))?;
-    if !dir.try_lock(&file, Lock::Exclusive).map_err(at(dir, "lock", LOCK))? {
-        let mut holder = Vec::new();
-        // The holder may be between lock and text: an unreadable text is no reason to say less than "locked".
-        let _ = (&file).take(HOLDER_BYTES).read_to_end(&mut holder);
-        let holder = String::from_utf8_lossy(&holder).trim().replace('\n', ", ");
-        return Err(Error::Locked { path: dir.path().join(LOCK), holder });
+/// A creation that was cut off can leave a manifest that does not open. Without snapshot and segments it held nothing.
+pub(super) fn clear_half_made(dir: &Arc<dyn Dir>) -> Result<()> {
+    let _lock = WriterLock::take(dir, "create")?;
+    if !dir.list(SEGMENTS).map_err(at(&**dir, "list", SEGMENTS))?.is_empty() {
+        return Ok(());
     }
-    let system = rustix::system::uname();
-    let host = system.nodename().to_string_lossy();
-    let first_line = statement.lines().next().unwrap_or_default();
-    let text = format!("pid {}\nhost {host}\nstatement {first_line}\n", std::process::id());
-    dir.set_len(&file, 0).map_err(at(dir, "write", LOCK))?;
-    dir.write_at(&file, text.as_bytes(), 0).map_err(at(dir, "write", LOCK))?;
-    Ok(file)
+    match Manifest::open(dir).and_then(|m| m.newest()) {
+        Err(Error::Damaged { .. }) => unlink_if_there(&**dir, MANIFEST),
+        other => other.map(|_| ()),
+    }
+}
+
+/// Opens and reads the manifest, if nobody writes; changes nothing but what redb repairs after a kill. False when
+/// another process writes.
+pub(super) fn check_manifest(dir: &Arc<dyn Dir>, snapshot: Option<&Catalogue>) -> Result<bool> {
+    let mut lock = match WriterLock::take(dir, "check") {
+        Err(Error::Locked { .. }) => return Ok(false),
+        other => other?,
+    };
+    let Some(_) = open_if_there(&**dir, MANIFEST, Access::Read)? else {
+        let reason = "it is missing".to_owned();
+        return Err(Error::Damaged { path: dir.path().join(MANIFEST), block: None, reason });
+    };
+    let newest = Manifest::open(dir)?.newest()?;
+    lock.leave_mark(true);
+    let committed = newest.as_ref().map_or(0, |n| n.1.generation);
+    match snapshot {
+        Some(s)
+            if s.generation > committed
+                || newest.is_some_and(|n| n.1.generation == s.generation && n.1 != *s) =>
+        {
+            let reason = format!("it does not agree with the snapshot of generation {} [I6]", s.generation);
+            Err(Error::Damaged { path: dir.path().join(MANIFEST), block: None, reason })
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Makes the manifest anew from the snapshot, which holds every acknowledged commit; the damaged file is kept under
+/// another name, the checkpoints of jobs are lost.
+pub(super) fn rebuild_manifest(dir: &Arc<dyn Dir>) -> Result<u64> {
+    let (mut lock, _) = WriterLock::take_unmarked(dir)?;
+    let Some(file) = open_if_there(&**dir, SNAPSHOT, Access::Read)? else {
+        let message = "without a snapshot there is nothing to make the manifest from";
+        return Err(Error::refused(message, "delete the database and import again"));
+    };
+    let catalogue = read_catalogue(&**dir, &file, SNAPSHOT)?;
+    let record = catalogue.encode()?;
+    lock.sign("rebuild the manifest")?;
+    let kept = format!("{MANIFEST}.damaged");
+    match dir.rename(MANIFEST, &kept) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(at(&**dir, "rename", MANIFEST)(e)),
+        _ => {}
+    }
+    let manifest = Manifest::open(dir)?;
+    manifest.commit(catalogue.generation, &record)?;
+    dir.sync_dir("").map_err(at(&**dir, "sync", ""))?;
+    drop(manifest);
+    lock.leave_mark(true);
+    Ok(catalogue.generation)
 }
 
 /// Step 3 and 4 of *Opening for writing*: makes `snapshot` what redb says.

@@ -111,6 +111,6 @@ pub(super) fn negate(value: &ArrayRef) -> Result<ArrayRef> {
 /// Applies `f` to every value, NULL where it is not finite.
 pub(super) fn map_floats(value: &ArrayRef, f: impl Fn(f64) -> f64) -> Result<ArrayRef> {
     let value = floats(value)?;
-    let mapped = arrow_arith::arity::unary::<_, _, Float64Type>(value.as_primitive::<Float64Type>(), f);
+    let mapped = arrow_arith::arity::unary::<_, _, Float64Type>(&value, f);
     Ok(Arc::new(finite(mapped)))
 }

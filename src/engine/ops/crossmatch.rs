@@ -202,7 +202,9 @@ impl Sweep<'_> {
 
     fn task(&self, rows: &[u32]) -> Matches {
         let mut found = Matches::default();
-        let mut walk = Walk::new(self.right, &self.radius);
+        let cell_of = |row: Option<&u32>| row.map_or(0, |row| self.left.cell29[*row as usize]);
+        let left_cells = cell_of(rows.first())..cell_of(rows.last()) + 1;
+        let mut walk = Walk::new(self.right, &self.radius, left_cells);
         let mut candidates = Vec::new();
         for &row in rows {
             candidates.clear();
@@ -312,13 +314,16 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(right: &'a Positions<'a>, radius: &Radius) -> Walk<'a> {
+    /// A walk beside left rows of these cells: how crowded the right side is there sets the level.
+    fn new(right: &'a Positions<'a>, radius: &Radius, left_cells: Range<u64>) -> Walk<'a> {
         let half = healpix::face_window_half(radius.deg.to_radians());
-        let rows_per_face = (right.len() as u64 / 12).max(1);
-        let order = (rows_per_face.ilog2().div_ceil(2)).min(u32::from(MAX_ORDER));
+        let n_cells = (left_cells.end - left_cells.start).max(1);
+        let rows = seek_rows(right.cell29, 0, left_cells);
+        let cells_per_row = (n_cells / rows.len().max(1) as u64).max(1);
+        let row_level = cells_per_row.ilog2().div_ceil(2);
         let window_level = half.map_or(0, |half| (2 * half + 1).next_power_of_two().trailing_zeros());
-        let level = (u32::from(MAX_ORDER) - order).max(window_level).min(u32::from(MAX_ORDER));
-        Walk { right, half, level, cell: u64::MAX, rows: 0..0 }
+        let level = row_level.max(window_level).min(u32::from(MAX_ORDER));
+        Walk { right, half, level, cell: u64::MAX, rows: rows.start..rows.start }
     }
 
     /// Collects the right rows that may be within the radius of a left row; its cone, if there is any.

@@ -1,7 +1,16 @@
 //! Operators: one plain function per file, columns in, columns out.
 
+pub mod aggregate;
+pub mod archive;
 pub mod correlate;
 pub mod crossmatch;
+pub mod join;
+pub mod matching;
 pub mod pair;
+pub mod relate;
+pub mod scan;
+pub mod sort;
+pub mod stored;
 pub mod variability;
+pub mod verbs;
 pub mod window;

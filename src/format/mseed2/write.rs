@@ -48,7 +48,12 @@ pub fn write_records(out: &mut Vec<u8>, signal: &Signal<'_>, record_length: usiz
         let start = sample_time(signal.start, done as u64, signal.sampling_rate);
         let mut header = header(start, &id, number)?;
         header.extend_from_slice(&tail(start, count as u16, (factor, multiplier), data_offset));
-        header.extend_from_slice(&blockettes(start, exponent, used, (!exact).then_some(signal.sampling_rate)));
+        header.extend_from_slice(&blockettes(
+            start,
+            exponent,
+            used,
+            (!exact).then_some(signal.sampling_rate),
+        ));
         out.get_mut(base..base + header.len()).into_iter().for_each(|to| to.copy_from_slice(&header));
         done += count;
         number = number % 999_999 + 1;
@@ -104,7 +109,8 @@ fn blockettes(start: Time, exponent: u8, frames: usize, rate: Option<f64>) -> Ve
 /// Bytes 8-19: station, location, channel, network.
 fn id_bytes(code: &ChannelCode) -> Result<[u8; 12], String> {
     let text = format!("{:5}{:2}{:3}{:2}", code.station, code.location, code.channel, code.network);
-    <[u8; 12]>::try_from(text.as_bytes()).map_err(|_| format!("`{code}` does not fit the codes of miniSEED 2"))
+    <[u8; 12]>::try_from(text.as_bytes())
+        .map_err(|_| format!("`{code}` does not fit the codes of miniSEED 2"))
 }
 
 /// Factor and multiplier: a whole rate, a whole period, a quotient of two whole numbers, or the whole part with

@@ -65,7 +65,11 @@ pub fn read_alpha(source: &mut Source, record: &Record, range: (u32, u32)) -> Re
 }
 
 /// Hands every number from `offset` on to `take` until that says stop; the offset where it stopped.
-fn numbers(source: &mut Source, offset: u64, mut take: impl FnMut(Option<f64>) -> bool) -> Result<Option<u64>> {
+fn numbers(
+    source: &mut Source,
+    offset: u64,
+    mut take: impl FnMut(Option<f64>) -> bool,
+) -> Result<Option<u64>> {
     let mut at = offset;
     let size = source.size();
     while at < size {
@@ -129,7 +133,7 @@ fn parse_header(view: &[u8]) -> Option<(Header, usize)> {
         version: integer(NVHDR),
         npts: integer(NPTS),
         file_type: integer(super::IFTYPE),
-        evenly_spaced: integer(super::LEVEN) == 1,
+        evenly_spaced: integer(super::LEVEN) != 0,
         code: ChannelCode {
             network: name(7, 0),
             station: name(0, 0),
@@ -143,7 +147,8 @@ fn parse_header(view: &[u8]) -> Option<(Header, usize)> {
 /// Five numbers of a line, by blanks, or by columns where they touch.
 fn fill(row: &mut [f64], line: &[u8], width: usize) -> Option<()> {
     let tokens: Vec<&[u8]> = line.split(u8::is_ascii_whitespace).filter(|t| !t.is_empty()).collect();
-    let cells = if tokens.len() == row.len() { tokens } else { line.chunks(width).map(<[u8]>::trim_ascii).collect() };
+    let cells =
+        if tokens.len() == row.len() { tokens } else { line.chunks(width).map(<[u8]>::trim_ascii).collect() };
     for (index, slot) in row.iter_mut().enumerate() {
         *slot = number(cells.get(index)?)?;
     }

@@ -1,6 +1,8 @@
 //! Writes binary SAC.
 
-use crate::format::sac::{IFTYPE, ITIME, KCMPNM, KHOLE, KNETWK, KSTNM, LEVEN, NPTS, NVHDR, NZYEAR, UNDEFINED};
+use crate::format::sac::{
+    IFTYPE, ITIME, KCMPNM, KHOLE, KNETWK, KSTNM, LEVEN, NPTS, NVHDR, NZYEAR, UNDEFINED,
+};
 use crate::model::station::ChannelCode;
 use crate::model::time::Time;
 

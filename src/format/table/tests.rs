@@ -5,11 +5,13 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 
 use super::*;
 use crate::limits::LINE_BYTES;
+use crate::model::table::Type;
 
 /// Where a writer of the tests writes.
 #[derive(Clone, Default)]
@@ -31,8 +33,7 @@ fn written(format: Format, schema: &Schema, batches: &[Batch]) -> Vec<u8> {
     let mut writer = Writer::new(format, Path::new("out"), schema, Box::new(sink.clone())).unwrap();
     batches.iter().for_each(|b| writer.write(b).unwrap());
     writer.finish().unwrap();
-    let bytes = sink.0.lock().unwrap().clone();
-    bytes
+    std::mem::take(&mut *sink.0.lock().unwrap())
 }
 
 fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
@@ -99,6 +100,8 @@ fn csv_cells_and_types() {
         ("a,b\n", "TEXT TEXT", ""),
         ("10.5,-3.25\n11.5,4\n", "FLOAT FLOAT", r#"{"c1":10.5,"c2":-3.25}|{"c1":11.5,"c2":4.0}"#),
         (",a,a\n1,2,3\n", "INT INT INT", r#"{"c1":1,"a":2,"a_2":3}"#),
+        ("#ra, dec\n1,2\n", "INT INT", r#"{"ra":1,"dec":2}"#),
+        ("# made by\n# hand\n1,2\n", "INT INT", r#"{"c1":1,"c2":2}"#),
         ("# made by hand\na,b\n1,2\n", "INT INT", r#"{"a":1,"b":2}"#),
     ];
     for (text, types, rows) in cases {
@@ -126,6 +129,8 @@ fn csv_refusals_name_the_line() {
         ("a,b\n1,2\n3,\"x", "line 3: a quote that begins here is never closed"),
         (&long, "line 3: a record of more than 1048576 bytes"),
         (&wide, "line 2: a record of more than 1048576 bytes"),
+        ("# ", "no header row"),
+        ("# %ECSV 1.0\n# ---", "no header row"),
         ("", "empty"),
         (" \n\n", "empty"),
         ("<?xml version='1.0'?>", "XML"),
@@ -135,6 +140,8 @@ fn csv_refusals_name_the_line() {
         let got = read(text.as_bytes()).err().unwrap_or_default();
         assert!(got.contains(want), "{:?}: {got}", &text[..text.len().min(40)]);
     }
+    let directory = tempfile::tempdir().unwrap();
+    assert!(open(directory.path()).is_err_and(|e| e.to_string().ends_with("not a regular file")));
     let gzip = read(b"\x1f\x8b\x08\x00").err().unwrap_or_default();
     assert!(gzip.contains("gzip"), "{gzip}");
 }
@@ -146,6 +153,7 @@ fn csv_notices() {
         ("a,b\n9223372036854775808,1\n", "column `a` is TEXT because it holds integers beyond 2^63-1"),
         ("a,b\n00,1\n", "column `a` is TEXT because of leading zeros"),
         ("1,2\n3,4\n", "the first row is all numbers: there is no header, columns are called c1, c2, .."),
+        ("# by hand\n# a,b\n1,2\n", "the last comment line before the rows names the columns"),
         ("t,b\n9999-01-01,1\n", "column `t`: 1 times outside 1677-09-21 .. 2262-04-11 are NULL"),
         ("a,a\n1,2\n", "a second column `a` is called `a_2`"),
         (",a\n1,2\n", "column 1 has no name: it is called `c1`"),
@@ -211,7 +219,7 @@ fn text_formats_write_every_type() {
         1970-01-01T00:00:00.000000001Z,1.5\n,,,,,,,,,\"a,\"\"b\"\"\nc\u{1}\u{e9}\",,,\n\
         127,32767,2147483647,9223372036854775807,255,65535,4294967295,-1e-30,1e300,,false,\
         1677-09-21T00:12:43.145224192Z,-0.000000001\n";
-    let got = String::from_utf8(written(Format::Csv, &schema, &[batch.clone()])).unwrap();
+    let got = String::from_utf8(written(Format::Csv, &schema, std::slice::from_ref(&batch))).unwrap();
     assert_eq!(got, format!("{header}{csv}"));
     let json = String::from_utf8(written(Format::Json, &schema, &[batch.clone(), batch.clone()])).unwrap();
     let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -343,4 +351,270 @@ fn a_dictionary_of_long_text_comes_in_small_batches() {
         assert!(batch.column(0).as_string::<i32>().value_data().len() <= BATCH_TEXT_BYTES);
     }
     assert_eq!(rows, 2000);
+}
+
+/// Rows of a CSV file of truth as maps.
+fn truth(root: &Path, name: &str) -> Vec<HashMap<String, String>> {
+    let mut reader = ::csv::Reader::from_path(root.join("truth").join(name)).unwrap();
+    reader.deserialize().collect::<Result<_, _>>().unwrap()
+}
+
+/// Values of a column that are not NULL: least, greatest, and how many are NULL.
+#[derive(Default)]
+struct Summary {
+    nulls: usize,
+    least: Option<f64>,
+    greatest: Option<f64>,
+}
+
+fn summarise(table: Table) -> Result<(usize, Vec<Summary>)> {
+    let mut summaries: Vec<Summary> = table.schema.columns.iter().map(|_| Summary::default()).collect();
+    let mut rows = 0;
+    for batch in table {
+        let batch = batch?;
+        rows += batch.num_rows();
+        for (summary, array) in summaries.iter_mut().zip(batch.columns()) {
+            summary.nulls += array.logical_null_count();
+            if Type::of(array.data_type()).is_some_and(Type::is_number) {
+                let numbers = arrow_cast::cast(array, &DataType::Float64).unwrap();
+                for v in numbers.as_primitive::<Float64Type>().iter().flatten() {
+                    summary.least = Some(summary.least.map_or(v, |s: f64| s.min(v)));
+                    summary.greatest = Some(summary.greatest.map_or(v, |s: f64| s.max(v)));
+                }
+            }
+        }
+    }
+    Ok((rows, summaries))
+}
+
+/// What differs from the truth about one column, in words.
+fn column_difference(truth: &HashMap<String, String>, column: &Column, ours: &Summary) -> Option<String> {
+    let (dtype, name) = (truth["dtype"].as_str(), &truth["column"]);
+    if *name != column.name {
+        return Some(format!("name `{}` is `{name}` there", column.name));
+    }
+    let want = match dtype {
+        "double" | "float" | "halffloat" => Type::Float,
+        // numpy's spellings, of the ECSV files
+        "<f8" | "<f4" => Type::Float,
+        "<i8" | "<i4" | "<i2" | "|i1" | "|u1" => Type::Int,
+        "bool" | "|b1" => Type::Bool,
+        d if d.starts_with("int") || d.starts_with("uint") => Type::Int,
+        d if d.starts_with("timestamp") || d.starts_with("date") => Type::Time,
+        d if d.starts_with("decimal") => Type::Float,
+        "null" => column.kind(),
+        _ => Type::Text,
+    };
+    if want != column.kind() {
+        return Some(format!("`{name}`: {} is {dtype} there", column.kind().name()));
+    }
+    let nulls: usize = truth["n_null"].parse().unwrap();
+    let may_be_more = matches!(want, Type::Float | Type::Text);
+    if ours.nulls < nulls || (ours.nulls > nulls && !may_be_more) {
+        return Some(format!("`{name}`: {} NULLs, {nulls} there", ours.nulls));
+    }
+    for (ours, there) in [(ours.least, &truth["min"]), (ours.greatest, &truth["max"])] {
+        let there = there.parse::<f64>().ok().filter(|v| v.is_finite());
+        let ours = if dtype == "<f4" { ours.map(|v| f64::from(v as f32)) } else { ours };
+        if want.is_number() && there.is_some() && ours != there {
+            return Some(format!("`{name}`: extreme {ours:?}, {there:?} there"));
+        }
+    }
+    None
+}
+
+/// Where we differ from the truth on purpose: (end of the file name, what, why).
+const DIFFERENCES: &[(&str, &str, &str)] = &[
+    ("aggregate_test_100.csv", "`c10`", "integers beyond i64 make the column TEXT"),
+    ("aggregate_test_100_with_dates.csv", "`c10`", "integers beyond i64 make the column TEXT"),
+    ("int96_from_spark.parquet", "3 NULLs", "two of its years (9999 and 290000) are outside TIME"),
+    ("dict-page-offset-zero.parquet", "is refused", "the parquet crate cannot read its footer"),
+    ("nation.dict-malformed.parquet", "is refused", "its column chunk is shorter than its pages"),
+    ("repeated_primitive_no_list.parquet", "every column is nested", "lists have no type here"),
+    ("mixed_schema/input_03.csv", "is read", "a header row without rows is an empty table"),
+    ("subtypes.ecsv", "TEXT is", "cells that are JSON arrays are TEXT"),
+    ("subtypes.ecsv", "`f_string`", "cells that are JSON arrays are TEXT"),
+    ("query_coll_vvv_sgra.csv", "name `c1`", "a column without a name gets one"),
+    ("query_inst_sinfoni_sgra.csv", "name `c1`", "a column without a name gets one"),
+    ("us2000ahv0_phases.csv", "is read", "lines that begin with # are passed over when the first one does"),
+];
+
+#[test]
+fn real_tables_agree_with_the_truth() {
+    let Some(root) = std::env::var_os("STARQUAKE_DATA").map(PathBuf::from) else {
+        eprintln!("skipped: STARQUAKE_DATA is not set");
+        return;
+    };
+    let columns = truth(&root, "columns.csv");
+    let mut differences = Vec::new();
+    let mut compared = (0, 0);
+    for want in truth(&root, "tables.csv") {
+        if !["pyarrow", "pyarrow.csv", "astropy.ecsv"].contains(&want["reader"].as_str()) {
+            continue;
+        }
+        let file = &want["file"];
+        let mut differ = |what: String| {
+            let is_known = |d: &&(&str, &str, &str)| file.ends_with(d.0) && what.contains(d.1);
+            if !DIFFERENCES.iter().any(|d| is_known(&d)) {
+                differences.push(format!("{file}: {what}"));
+            }
+        };
+        let read = open(&root.join(file)).and_then(|t| {
+            let (schema, skipped) = (t.schema.clone(), t.skipped.clone());
+            summarise(t).map(|s| (schema, skipped, s))
+        });
+        match (read, want["status"] == "ok") {
+            (Err(_), false) => compared.0 += 1,
+            (Ok(_), false) => differ(format!("is read, there: {}", want["message"])),
+            (Err(e), true) => differ(format!("is refused: {e}")),
+            (Ok((schema, skipped, (rows, summaries))), true) => {
+                compared.0 += 1;
+                if want["nrows"] != rows.to_string() {
+                    differ(format!("{rows} rows, there {}", want["nrows"]));
+                }
+                let here = columns.iter().filter(|c| c["file"] == *file && c["reader"] == want["reader"]);
+                let here = here.filter(|c| !skipped.iter().any(|s| s.name == c["column"]));
+                let here: Vec<_> = here.collect();
+                if want["reader"].starts_with("pyarrow") && here.len() != schema.columns.len() {
+                    differ(format!("{} columns, there {}", schema.columns.len(), here.len()));
+                }
+                for ((truth, column), summary) in here.iter().zip(&schema.columns).zip(&summaries) {
+                    compared.1 += 1;
+                    column_difference(truth, column, summary).map(&mut differ);
+                }
+            }
+        }
+    }
+    eprintln!("{} tables, {} columns compared", compared.0, compared.1);
+    assert!(compared.0 > 200, "{compared:?}");
+    assert!(differences.is_empty(), "{}\n{} differences", differences.join("\n"), differences.len());
+}
+
+#[test]
+fn astropy_metadata_is_read() {
+    let flow = "datatype:\n- {name: ra, unit: deg, datatype: float64, description: 'a, b: ''c'''}\n\
+        - {name: \"g mag\", datatype: float32,\n  unit: mag}\nmeta: {x: 1}\n";
+    let block = "delimiter: ','\ndatatype:\n-\n  name: id\n  datatype: int64\n  meta:\n    ucd: meta.id;meta.main\n\
+        -\n  name: dec\n  unit: deg\n  meta: !!omap\n  - {ucd: pos.eq.dec}\n";
+    let meta = |name: &str, unit: &str, ucd: &str, description: &str, datatype: &str| {
+        let some = |s: &str| (!s.is_empty()).then(|| s.to_owned());
+        ColumnMeta {
+            name: name.to_owned(),
+            unit: some(unit),
+            ucd: some(ucd),
+            description: some(description),
+            datatype: some(datatype),
+        }
+    };
+    let cases = [
+        (flow, [meta("ra", "deg", "", "a, b: 'c'", "float64"), meta("g mag", "mag", "", "", "float32")]),
+        (block, [meta("id", "", "meta.id;meta.main", "", "int64"), meta("dec", "deg", "pos.eq.dec", "", "")]),
+    ];
+    for (text, want) in cases {
+        assert_eq!(yaml_columns(text), want);
+    }
+    let ecsv = "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: ra, unit: deg, datatype: float64}\n\
+        # - {name: n, datatype: string}\n# schema: astropy-2.0\nra n\n1.5 \"a b\"\n\"\" 7\n";
+    let table = open(file(ecsv.as_bytes()).path()).unwrap();
+    assert_eq!(table.schema.columns[0].unit.as_ref().map(|u| u.name.as_str()), Some("deg"));
+    let got = read(ecsv.as_bytes()).map(|r| (r.0, r.1));
+    let rows = "{\"ra\":1.5,\"n\":\"a b\"}\n{\"ra\":null,\"n\":\"7\"}\n";
+    assert_eq!(got, Ok(("FLOAT TEXT".to_owned(), rows.to_owned())));
+    for text in ["", "datatype:", "datatype:\n- {", "datatype:\n-\n-", "datatype:\n- {name: 'x"] {
+        assert!(yaml_columns(text).len() < 2, "{text}");
+    }
+}
+
+/// A generator of 64-bit numbers (Knuth's constants).
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 17
+}
+
+/// The file with 1 to 8 changes: a bit, a byte, a run of 0xff, or its end cut off.
+fn mutated(bytes: &[u8], state: &mut u64) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=random(state) % 8 {
+        // half of the changes in the last KiB, where Parquet has its claims
+        let length = bytes.len().max(1) as u64;
+        let window = if random(state).is_multiple_of(2) { length } else { length.min(1024) };
+        let at = (length - 1 - random(state) % window) as usize;
+        match random(state) % 16 {
+            0 => bytes.truncate(at),
+            1 => bytes.iter_mut().skip(at).take(6).for_each(|b| *b = 0xff),
+            2..=8 => bytes.iter_mut().skip(at).take(1).for_each(|b| *b ^= 1 << (random(state) % 8)),
+            _ => bytes.iter_mut().skip(at).take(1).for_each(|b| *b = random(state) as u8),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn damaged_files_give_errors() {
+    let (schema, batch) = all_types();
+    let strings: ArrayRef = Arc::new(arrow_array::StringArray::from(vec!["a", "b", "a", "a"]));
+    let list = arrow_array::ListArray::from_iter_primitive::<arrow_array::types::Int32Type, _, _>(vec![
+        Some(vec![Some(1)]),
+        None,
+        Some(vec![]),
+        Some(vec![None]),
+    ]);
+    let mut files = vec![
+        written(Format::Parquet, &schema, std::slice::from_ref(&batch)),
+        foreign(vec![("s", strings), ("l", Arc::new(list))]),
+        written(Format::Csv, &schema, &[batch]),
+        b"# %ECSV 1.0\n# ---\n# datatype:\n# - {name: ra, unit: deg}\nra\n1.5\n".to_vec(),
+        zstd::encode_all(&b"a,b\n1,\"x\ny\"\n2,z\n"[..], 3).unwrap(),
+    ];
+    if let Some(root) = std::env::var_os("STARQUAKE_DATA").map(PathBuf::from) {
+        let wanted = truth(&root, "tables.csv").into_iter().filter(|t| t["reader"].starts_with("pyarrow"));
+        let real = wanted.filter_map(|t| std::fs::read(root.join(&t["file"])).ok());
+        files.extend(real.filter(|b| b.len() < 20_000));
+    }
+    let rounds: u64 = std::env::var("STARQUAKE_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(40);
+    let mut state = 1;
+    let mut outcomes = (0, 0);
+    for bytes in &files {
+        for _ in 0..rounds {
+            let file = file(&mutated(bytes, &mut state));
+            match open(file.path()).and_then(|t| t.collect::<Result<Vec<Batch>>>()) {
+                Ok(_) => outcomes.0 += 1,
+                Err(_) => outcomes.1 += 1,
+            }
+        }
+    }
+    eprintln!("{} files: {} read, {} refused", files.len(), outcomes.0, outcomes.1);
+    assert!(outcomes.1 > 0);
+}
+
+#[test]
+fn an_error_ends_the_table() {
+    let (schema, batch) = all_types();
+    let mut bytes = written(Format::Parquet, &schema, &[batch]);
+    let length = bytes.len();
+    // the first pages, not the footer
+    bytes.iter_mut().skip(4).take(length / 8).for_each(|b| *b = 0xff);
+    let file = file(&bytes);
+    let got: Vec<bool> = open(file.path()).unwrap().map(|b| b.is_ok()).collect();
+    assert_eq!(got, [false]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn text_comes_back_from_csv(cells in proptest::collection::vec("x[^\\x00]{0,12}", 1..40), tsv in proptest::bool::ANY) {
+        let column = Arc::new(arrow_array::StringArray::from(cells.clone()));
+        let schema = Schema::new(vec![Column::typed("a", Type::Text), Column::typed("b", Type::Text)]);
+        let batch = Batch::try_new(schema.arrow(), vec![column.clone(), column]).unwrap();
+        let format = if tsv { Format::Tsv } else { Format::Csv };
+        let file = file(&written(format, &schema, std::slice::from_ref(&batch)));
+        let got: Vec<Batch> = open(file.path()).unwrap().collect::<Result<_>>().unwrap();
+        proptest::prop_assert_eq!(got, vec![batch]);
+    }
+
+    #[test]
+    fn no_text_is_a_panic(bytes in proptest::collection::vec(proptest::sample::select(b"a1,;\t|\"\n\r#. -:e".to_vec()), 0..200)) {
+        if let Ok(table) = open(file(&bytes).path()) {
+            table.for_each(drop);
+        }
+    }
 }

@@ -17,7 +17,12 @@ pub fn decode(record: &Record, payload: &[u8]) -> Result<Decoded, String> {
     let little = record.data_little_endian;
     let count = record.npts as usize;
     if let Some(version) = steim_version(record.encoding) {
-        let decoded = steim::decode(version, payload, count, little);
+        let mut decoded = steim::decode(version, payload, count, little);
+        if record.flags & flags::ASSUMED != 0 && !decoded.integrity_ok {
+            // nothing names the encoding: the check value tells Steim-2 from Steim-1
+            let other = steim::decode(Version::Steim2, payload, count, little);
+            decoded = if other.integrity_ok { other } else { decoded };
+        }
         let integrity_ok = decoded.integrity_ok && record.flags & flags::LYING_COUNT == 0;
         return Ok(Decoded { samples: decoded.samples.into_iter().map(f64::from).collect(), integrity_ok });
     }
@@ -47,9 +52,13 @@ pub fn decode(record: &Record, payload: &[u8]) -> Result<Decoded, String> {
 }
 
 /// Most samples that a payload can hold: by its codes for Steim, by its length for the rest. No bound is known
-/// for encodings that are not read; there 4 samples a byte is more than any of them packs.
+/// for encodings that are not read; there 4 samples a byte is more than any of them packs. Where the encoding is
+/// assumed, it is the most that Steim-2 can hold.
 pub fn samples_held(record: &Record, payload: &[u8]) -> u64 {
     let bytes = payload.len() as u64;
+    if record.flags & flags::ASSUMED != 0 {
+        return steim::capacity(Version::Steim2, bytes);
+    }
     match (steim_version(record.encoding), record.encoding.sample_bytes()) {
         (Some(version), _) => {
             steim::count(version, payload, record.data_little_endian, u64::from(record.npts))
@@ -97,6 +106,7 @@ fn sro(word: u16) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

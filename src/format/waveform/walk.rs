@@ -70,7 +70,8 @@ fn find_first(source: &mut Source) -> Result<Option<u64>> {
         if let Ok((record, _)) = walk.try_record(candidate)? {
             let next = candidate + record.length;
             let assumed = record.flags & super::flags::ASSUMED != 0;
-            if !assumed && (next == walk.size || start(walk.source.view(next, VIEW_BYTES)?) != Start::Nothing) {
+            if !assumed && (next == walk.size || start(walk.source.view(next, VIEW_BYTES)?) != Start::Nothing)
+            {
                 return Ok(Some(candidate));
             }
         }
@@ -189,7 +190,13 @@ impl<'a> Walk<'a> {
                     self.effort += available.min(wanted) as u64;
                     return Ok(Err(Fault { at: offset + at as u64, reason }));
                 }
-                Parsed::NoLength => length = Some(self.distance_to_next(offset)?),
+                Parsed::NoLength => match self.distance_to_next(offset)? {
+                    Some(distance) => length = Some(distance),
+                    None => {
+                        let reason = "no blockette 1000, and no header follows within 1 MiB".to_owned();
+                        return Ok(Err(Fault { at: offset, reason }));
+                    }
+                },
                 Parsed::NeedBytes(count) if count as u64 > self.size - offset || count <= available => {
                     let left = self.size - offset;
                     let reason = format!("the record has {count} bytes, the file ends after {left} of them");
@@ -200,16 +207,22 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Bytes to the next start at 64-byte steps, or to the end of the file.
-    fn distance_to_next(&mut self, offset: u64) -> Result<u64> {
-        let limit = (self.size - offset).min(mseed2::RECORD_BYTES as u64);
-        let view = self.source.view(offset, limit as usize)?;
-        let step = mseed2::SEARCH_STEP_BYTES;
-        let starts = |at: &usize| view.get(*at..).is_some_and(|v| start(v) != Start::Nothing);
-        let found = (step..limit as usize).step_by(step).find(starts);
-        let distance = found.map_or(limit, |at| at as u64);
-        self.effort += distance;
-        Ok(distance)
+    /// Bytes to the next start at 64-byte steps, or to the end of the file; `None` if both lie beyond the longest
+    /// record.
+    fn distance_to_next(&mut self, offset: u64) -> Result<Option<u64>> {
+        let left = self.size - offset;
+        let mut distance = 0;
+        while distance < mseed2::RECORD_BYTES as u64 {
+            distance += mseed2::SEARCH_STEP_BYTES as u64;
+            self.effort += mseed2::SEARCH_STEP_BYTES as u64;
+            if distance >= left {
+                return Ok(Some(left));
+            }
+            if start(self.source.view(offset + distance, mseed2::HEADER_BYTES)?) != Start::Nothing {
+                return Ok(Some(distance));
+            }
+        }
+        Ok(None)
     }
 
     /// Goes over control headers (their text too) or blank records, in 64-byte steps, to the next start of another
@@ -292,7 +305,8 @@ impl<'a> Walk<'a> {
             let number = match self.names.get(name) {
                 Some(&number) => number,
                 None => {
-                    let stream = if let Id::V2(raw) = id { mseed2::stream(raw) } else { mseed3::stream(name) };
+                    let stream =
+                        if let Id::V2(raw) = id { mseed2::stream(raw) } else { mseed3::stream(name) };
                     let number = add_stream(&mut self.scan.streams, &mut self.by_source_id, stream);
                     self.names.insert(name.to_vec(), number);
                     number

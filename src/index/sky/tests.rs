@@ -149,6 +149,12 @@ fn bytes_that_are_no_tree_are_refused() {
         short.extend_from_slice(&bytes[..bytes.len() - cut]);
         assert!(TreeView::open(&short, positions).is_err(), "{cut} bytes short");
     }
+    for at in 0..bytes.len() {
+        let mut flipped = AlignedVec::<TREE_ALIGNMENT_BYTES>::new();
+        flipped.extend_from_slice(&bytes);
+        flipped[at] ^= 1 << (at % 8);
+        assert!(TreeView::open(&flipped, positions).is_err(), "a flipped bit in byte {at}");
+    }
     let fewer = Positions::new(&sky.ra[..2], &sky.dec[..2], &sky.cells[..2], &sky.rank[..2]).unwrap();
     assert!(TreeView::open(&bytes, fewer).is_err(), "another catalogue");
     assert!(Positions::new(&sky.ra, &sky.dec[..2], &sky.cells, &sky.rank).is_err());

@@ -8,6 +8,7 @@
 //! per block: zstd of the columns
 //! ```
 
+use crate::error::{Error, Result};
 use crate::format::waveform::{Encoding, Record, sample_time};
 use crate::model::time::Time;
 
@@ -20,27 +21,53 @@ const COLUMNS: usize = 11;
 /// Most bytes of the columns of a block: a varint has at most 10.
 const COLUMN_BYTES_MAX: usize = BLOCK_RECORDS * COLUMNS * 10;
 /// zstd level.
-const LEVEL: i32 = 9;
+const LEVEL: i32 = 3;
 
-/// Packs records, best in order of time. The empty list has a map too.
-pub fn encode_records(records: &[Record]) -> Vec<u8> {
-    let mut directory = (records.len().div_ceil(BLOCK_RECORDS) as u32).to_le_bytes().to_vec();
-    let mut bodies = Vec::new();
-    for block in records.chunks(BLOCK_RECORDS) {
-        let columns = columns(block);
-        // compressing in memory fails for want of memory only; the raw columns are told apart by the length
-        let body = zstd::bulk::compress(&columns, LEVEL).unwrap_or_else(|_| columns.clone());
-        let first_start = block.iter().map(|r| r.start.0).min().unwrap_or(0);
-        let last_end = block.iter().map(|r| end(r).0).max().unwrap_or(0);
-        directory.extend_from_slice(&first_start.to_le_bytes());
-        directory.extend_from_slice(&last_end.to_le_bytes());
-        directory.extend_from_slice(&block.first().map_or(0, |r| r.offset).to_le_bytes());
-        directory.extend_from_slice(&(block.len() as u16).to_le_bytes());
-        directory.extend_from_slice(&(body.len() as u32).to_le_bytes());
-        bodies.extend_from_slice(&body);
+/// Packs records, best those of a whole file at once, segment after segment in order of time. The empty list has a
+/// map too. Error: out of memory.
+pub fn encode_records(records: &[Record]) -> Result<Vec<u8>> {
+    Packer::new()?.encode(records)
+}
+
+/// Packs many maps: setting up the compressor costs more than a small map.
+pub struct Packer {
+    compressor: zstd::bulk::Compressor<'static>,
+}
+
+impl Packer {
+    /// Sets the compressor up. Error: out of memory.
+    pub fn new() -> Result<Packer> {
+        let compressor = zstd::bulk::Compressor::new(LEVEL).map_err(out_of_memory)?;
+        Ok(Packer { compressor })
     }
-    directory.append(&mut bodies);
-    directory
+
+    /// As [`encode_records`].
+    pub fn encode(&mut self, records: &[Record]) -> Result<Vec<u8>> {
+        let mut directory = (records.len().div_ceil(BLOCK_RECORDS) as u32).to_le_bytes().to_vec();
+        let mut bodies = Vec::new();
+        for block in records.chunks(BLOCK_RECORDS) {
+            let body = self.compressor.compress(&columns(block)).map_err(out_of_memory)?;
+            let first_start = block.iter().map(|r| r.start.0).min().unwrap_or(0);
+            let last_end = block.iter().map(|r| end(r).0).max().unwrap_or(0);
+            directory.extend_from_slice(&first_start.to_le_bytes());
+            directory.extend_from_slice(&last_end.to_le_bytes());
+            directory.extend_from_slice(&block.first().map_or(0, |r| r.offset).to_le_bytes());
+            directory.extend_from_slice(&(block.len() as u16).to_le_bytes());
+            directory.extend_from_slice(&(body.len() as u32).to_le_bytes());
+            bodies.extend_from_slice(&body);
+        }
+        directory.append(&mut bodies);
+        Ok(directory)
+    }
+}
+
+/// Compressing in memory fails for want of memory only.
+fn out_of_memory(error: std::io::Error) -> Error {
+    Error::Limit {
+        what: format!("the record map ({error})"),
+        limit: "the memory of the system".to_owned(),
+        help: "index fewer files at a time".to_owned(),
+    }
 }
 
 /// Last sample + 1/rate.
@@ -123,8 +150,10 @@ impl Expected {
             zigzag(u64::from(r.stream).wrapping_sub(u64::from(before.stream))),
             u64::from(r.encoding.0 ^ before.encoding.0),
             u64::from(r.data_little_endian ^ before.data_little_endian),
-            u64::from(u16::from_be_bytes([r.quality, r.publication_version])
-                ^ u16::from_be_bytes([before.quality, before.publication_version])),
+            u64::from(
+                u16::from_be_bytes([r.quality, r.publication_version])
+                    ^ u16::from_be_bytes([before.quality, before.publication_version]),
+            ),
             u64::from(r.flags ^ before.flags),
         ]
     }
@@ -133,7 +162,8 @@ impl Expected {
     fn record(&self, d: [u64; COLUMNS]) -> Option<Record> {
         let before = &self.record;
         let u32_from = |old: u32, d: u64| u32::try_from(u64::from(old).wrapping_add(unzigzag(d))).ok();
-        let qualities = u16::from_be_bytes([before.quality, before.publication_version]) ^ u16::try_from(d[9]).ok()?;
+        let qualities =
+            u16::from_be_bytes([before.quality, before.publication_version]) ^ u16::try_from(d[9]).ok()?;
         let [quality, publication_version] = qualities.to_be_bytes();
         Some(Record {
             offset: self.offset.wrapping_add(unzigzag(d[0])),
@@ -165,10 +195,8 @@ fn unzigzag(value: u64) -> u64 {
 fn columns(block: &[Record]) -> Vec<u8> {
     let first_start = block.iter().map(|r| r.start).min().unwrap_or_default();
     let mut expected = Expected::first(first_start, block.first().map_or(0, |r| r.offset));
-    let rows: Vec<[u64; COLUMNS]> = block
-        .iter()
-        .map(|r| std::mem::replace(&mut expected, Expected::after(r)).differences(r))
-        .collect();
+    let rows: Vec<[u64; COLUMNS]> =
+        block.iter().map(|r| std::mem::replace(&mut expected, Expected::after(r)).differences(r)).collect();
     let mut bytes = Vec::with_capacity(rows.len() * COLUMNS + 16);
     for column in 0..COLUMNS {
         rows.iter().for_each(|row| put_varint(&mut bytes, row[column]));

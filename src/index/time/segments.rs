@@ -2,7 +2,7 @@
 //! users know from there: a record extends a segment at either end when its start is within half a sample of the
 //! expected time and the rates agree to 1e-4 (relative). Records may come in any order.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::format::waveform::{Record, Scan, sample_time};
 use crate::index::time::leap::leap_ns;
@@ -60,14 +60,14 @@ struct Growing {
 /// Ends of segments that were left behind, to find what a record out of order extends.
 #[derive(Default)]
 struct Parked {
-    by_next: BTreeMap<(u32, Time, usize), ()>,
-    by_start: BTreeMap<(u32, Time, usize), ()>,
+    by_last: BTreeSet<(u32, Time, usize)>,
+    by_start: BTreeSet<(u32, Time, usize)>,
 }
 
 /// Joins the records of a scan to segments, sorted by stream, start and place in the file.
 ///
-/// Records without samples (event detections, log headers) never join others and never cut them: libmseed lets
-/// one stand for a sample and so opens a gap of one sample where data continues.
+/// A record without samples where the next sample of a segment is due belongs to that segment and takes no time.
+/// (libmseed lets it stand for one sample and so cuts the data behind it off.)
 pub fn assemble(scan: &Scan) -> Vec<Segment> {
     let mut growing: Vec<Growing> = Vec::new();
     let mut parked = Parked::default();
@@ -77,11 +77,10 @@ pub fn assemble(scan: &Scan) -> Vec<Segment> {
         let index = index as u32;
         let slot = current.get_mut(record.stream as usize);
         let active = slot.as_ref().and_then(|s| **s);
-        if record.npts == 0 && record.sampling_rate > 0.0 {
-            growing.push(Growing::new(record, index));
-            continue;
-        }
-        if let Some(segment) = active.and_then(|at| growing.get_mut(at)).filter(|s| s.is_followed_by(record)) {
+        let bridges = parked.after(record, &growing).is_some();
+        let extended =
+            active.and_then(|at| growing.get_mut(at)).filter(|s| !bridges && s.is_followed_by(record));
+        if let Some(segment) = extended {
             segment.append(record, index);
             continue;
         }
@@ -111,8 +110,9 @@ fn last_sample(record: &Record) -> (Time, i64) {
     (Time(last.0.saturating_sub(leaps_ns)), leaps_ns)
 }
 
+/// Never for a rate of 0: records that are no time series stay alone.
 fn rates_agree(a: f64, b: f64) -> bool {
-    a == b || (1.0 - a / b).abs() < RATE_TOLERANCE
+    (1.0 - a / b).abs() < RATE_TOLERANCE
 }
 
 impl Growing {
@@ -151,13 +151,17 @@ impl Growing {
     }
 
     fn append(&mut self, record: &Record, index: u32) {
-        (self.last, self.leap_ns) = last_sample(record);
+        if record.npts > 0 {
+            (self.last, self.leap_ns) = last_sample(record);
+        }
         self.npts += u64::from(record.npts);
         self.back.push(index);
     }
 
     fn prepend(&mut self, record: &Record, index: u32) {
-        self.start = record.start;
+        if record.npts > 0 {
+            self.start = record.start;
+        }
         self.npts += u64::from(record.npts);
         self.front.push(index);
     }
@@ -208,13 +212,23 @@ impl Growing {
 
 impl Parked {
     fn insert(&mut self, at: usize, segment: &Growing) {
-        self.by_next.insert((segment.stream, segment.last, at), ());
-        self.by_start.insert((segment.stream, segment.start, at), ());
+        self.by_last.insert((segment.stream, segment.last, at));
+        self.by_start.insert((segment.stream, segment.start, at));
     }
 
     fn remove(&mut self, at: usize, segment: &Growing) {
-        self.by_next.remove(&(segment.stream, segment.last, at));
+        self.by_last.remove(&(segment.stream, segment.last, at));
         self.by_start.remove(&(segment.stream, segment.start, at));
+    }
+
+    /// The segment that begins where the record ends.
+    fn after(&self, record: &Record, growing: &[Growing]) -> Option<usize> {
+        if self.by_start.is_empty() {
+            return None;
+        }
+        let interval = interval_ns(record.sampling_rate);
+        let due = last_sample(record).0.0.saturating_add(interval);
+        find(&self.by_start, record.stream, due, interval / 2, |at| growing[at].follows(record))
     }
 
     /// Extends the segment that the record fits, joins two that it bridges, or starts one; which one it is now.
@@ -223,13 +237,10 @@ impl Parked {
         let interval = interval_ns(record.sampling_rate);
         let tolerance = interval / 2;
         let last_due = record.start.0.saturating_sub(interval);
-        let before = find(&self.by_next, record.stream, last_due, tolerance, |at| {
+        let before = find(&self.by_last, record.stream, last_due, tolerance, |at| {
             growing.get(at).is_some_and(|s| s.is_followed_by(record))
         });
-        let start_due = last_sample(record).0.0.saturating_add(interval);
-        let after = find(&self.by_start, record.stream, start_due, tolerance, |at| {
-            growing.get(at).is_some_and(|s| s.follows(record))
-        });
+        let after = self.after(record, growing);
         for at in before.iter().chain(&after) {
             self.remove(*at, &growing[*at]);
         }
@@ -257,7 +268,7 @@ impl Parked {
 
 /// The first fitting segment whose time lies within `tolerance` of `due`, in ns.
 fn find(
-    map: &BTreeMap<(u32, Time, usize), ()>,
+    set: &BTreeSet<(u32, Time, usize)>,
     stream: u32,
     due: i64,
     tolerance: i64,
@@ -265,5 +276,5 @@ fn find(
 ) -> Option<usize> {
     let from = (stream, Time(due.saturating_sub(tolerance)), 0);
     let to = (stream, Time(due.saturating_add(tolerance)), usize::MAX);
-    map.range(from..=to).take(CANDIDATES).map(|(&(_, _, at), ())| at).find(|&at| fits(at))
+    set.range(from..=to).take(CANDIDATES).map(|&(_, _, at)| at).find(|&at| fits(at))
 }

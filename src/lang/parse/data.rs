@@ -13,8 +13,8 @@ use super::{column, options};
 use crate::lang::diagnostic;
 use crate::lang::lex::{self, In, Res, brackets, ident, kw, mark, number, refuse, string, text};
 use crate::lang::syntax::{
-    Copy, CopyOption, Expr, Fetch, FetchKind, FetchOption, Ident, Import, ImportKind, ImportOption, Name, Plot,
-    Query, Source, StatementKind, TilesOn,
+    Copy, CopyOption, Expr, Fetch, FetchKind, FetchOption, Ident, Import, ImportKind, ImportOption, Name,
+    Plot, Query, Source, StatementKind, TilesOn,
 };
 
 /// `import ::= 'IMPORT' import_kind text import_opt*`
@@ -49,7 +49,9 @@ fn import_opt(i: In<'_>) -> Res<'_, ImportOption> {
         map(preceded(kw("EPOCH"), number), EpochYear),
         map(preceded(kw("EPOCH"), column), EpochColumn),
         map(preceded(kw("NULLS"), nulls), Nulls),
-        map((kw("TIME"), column, opt(preceded(kw("SCALE"), ident))), |(_, column, scale)| Time(column, scale)),
+        map((kw("TIME"), column, opt(preceded(kw("SCALE"), ident))), |(_, column, scale)| {
+            Time(column, scale)
+        }),
         map(preceded(kw("UNITS"), units), Units),
         map(preceded(pair(kw("SORTED"), kw("BY")), separated_list1(mark(","), column)), SortedBy),
     ));
@@ -190,9 +192,8 @@ pub(crate) fn plot(i: In<'_>) -> Res<'_, StatementKind> {
 
 /// `plot_kind ::= 'MAP' | 'TIMELINE' | 'LIGHTCURVE' | 'WIGGLES' | 'HISTOGRAM'`
 fn plot_kind(i: In<'_>) -> Res<'_, Ident> {
-    let named = |word: &'static str| {
-        map(kw(word), move |span| Ident { text: word.to_owned(), quoted: false, span })
-    };
+    let named =
+        |word: &'static str| map(kw(word), move |span| Ident { text: word.to_owned(), quoted: false, span });
     alt((named("MAP"), named("TIMELINE"), named("LIGHTCURVE"), named("WIGGLES"), named("HISTOGRAM"))).parse(i)
 }
 
@@ -202,10 +203,11 @@ fn no_option_comment(from: In<'_>, to: In<'_>) {
     let (token_end, next) = (to.extra.end, to.location_offset());
     let Some(skipped) = from.fragment().get(token_end - from_offset..next - from_offset) else { return };
     let Some(at) = skipped.find("--") else { return };
-    let word: String =
-        skipped.chars().skip(skipped.get(..at).map_or(0, |s| s.chars().count()))
-            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-            .collect();
+    let word: String = skipped
+        .chars()
+        .skip(skipped.get(..at).map_or(0, |s| s.chars().count()))
+        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .collect();
     if word.len() > 2 && word.as_bytes().get(2).is_some_and(u8::is_ascii_alphabetic) {
         let place = crate::error::Span::new(token_end + at, token_end + at + word.len());
         refuse(from, diagnostic::option_comment(&word, place));

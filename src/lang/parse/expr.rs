@@ -86,7 +86,10 @@ fn links<'a>(
         if height.get() > EXPR_OPERATORS {
             let span = Span::new(rest.location_offset(), rest.location_offset() + 1);
             let message = format!("more than {EXPR_OPERATORS} operators in a row");
-            return fatal(rest, Diagnostic::new(message, span).help("`x IN (a, b, ...)` takes a million members"));
+            return fatal(
+                rest,
+                Diagnostic::new(message, span).help("`x IN (a, b, ...)` takes a million members"),
+            );
         }
         let span = since(i.location_offset(), next);
         left = Expr { kind: ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }, span };
@@ -197,7 +200,10 @@ fn members(i: In<'_>) -> Res<'_, Test> {
     if more.len() >= IN_LIST_MEMBERS {
         let span = since(i.location_offset(), i);
         let message = format!("this list has {} members, the limit is {IN_LIST_MEMBERS}", more.len() + 1);
-        return fatal(i, Diagnostic::new(message, span).help("IMPORT them as a table and write IN (SELECT ...)"));
+        return fatal(
+            i,
+            Diagnostic::new(message, span).help("IMPORT them as a table and write IN (SELECT ...)"),
+        );
     }
     let start = i.location_offset();
     match first {
@@ -234,8 +240,8 @@ fn members(i: In<'_>) -> Res<'_, Test> {
 /// once and kept for the rule that turns out to want it.
 fn inner(i: In<'_>) -> Res<'_, Inner> {
     if i.fragment().starts_with('(') {
-        let (rest, first) = bracket(i)?;
-        let is_query = matches!(first, Inner::Query(_)) && ends_query(rest);
+        let (rest, first) = bracket_ahead(i)?;
+        let is_query = matches!(first.0, Inner::Query(_)) && ends_query(rest);
         lex::keep(i, rest, first);
         if !is_query {
             return map(expr, Inner::Expr).parse(i);
@@ -257,6 +263,16 @@ pub(crate) fn bracket(i: In<'_>) -> Res<'_, Inner> {
         Some(read) => Ok(read),
         None => brackets(i, inner),
     }
+}
+
+/// A bracket that is read before it is known which rule wants it, with the height of its operator chains.
+pub(crate) fn bracket_ahead(i: In<'_>) -> Res<'_, (Inner, usize)> {
+    let height = &i.extra.state.height;
+    let outer = height.replace(0);
+    let result = bracket(i);
+    let own = height.get();
+    height.set(own.max(outer));
+    result.map(|(rest, inner)| (rest, (inner, own)))
 }
 
 /// `span ::= sum ( ".." sum )?`
@@ -307,7 +323,9 @@ fn quantity(i: In<'_>) -> Res<'_, ExprKind> {
     let (i, (number, unit)) = pair(number, opt(lex::unit)).parse(i)?;
     let kind = match unit {
         None => ExprKind::Number(number.text),
-        Some((unit, unit_span)) => ExprKind::Quantity { number: number.text, unit: unit.to_owned(), unit_span },
+        Some((unit, unit_span)) => {
+            ExprKind::Quantity { number: number.text, unit: unit.to_owned(), unit_span }
+        }
     };
     Ok((i, kind))
 }

@@ -6,7 +6,7 @@ use nom::combinator::{map, opt};
 use nom::sequence::{pair, preceded};
 
 use super::data::{copy, import, refresh};
-use super::expr::{bracket, expr, name, span};
+use super::expr::{bracket_ahead, expr, name, span};
 use super::query::{query, strip};
 use super::{placed, query_statement};
 use crate::lang::lex::{self, In, Inner, Res, deeper, ident, kw, mark, text};
@@ -24,9 +24,9 @@ pub(crate) fn explain(i: In<'_>) -> Res<'_, StatementKind> {
 pub(crate) fn let_(i: In<'_>) -> Res<'_, StatementKind> {
     let (i, (_, name, _)) = (kw("LET"), ident, mark("=")).parse(i)?;
     if i.fragment().starts_with('(') {
-        let (rest, inner) = bracket(i)?;
-        match inner {
-            Inner::Query(query) => {
+        let (rest, ahead) = bracket_ahead(i)?;
+        match ahead {
+            (Inner::Query(query), _) => {
                 return Ok((rest, StatementKind::Let { name, value: LetValue::Query(strip(query)) }));
             }
             value => lex::keep(i, rest, value),
@@ -61,10 +61,7 @@ pub(crate) fn show(i: In<'_>) -> Res<'_, StatementKind> {
 
 /// `describe ::= 'DESCRIBE' ( name | query )`
 pub(crate) fn describe(i: In<'_>) -> Res<'_, StatementKind> {
-    let what = alt((
-        map(name, Describe::Name),
-        map(query, |q| Describe::Query(strip(Box::new(q)))),
-    ));
+    let what = alt((map(name, Describe::Name), map(query, |q| Describe::Query(strip(Box::new(q))))));
     map(preceded(kw("DESCRIBE"), what), StatementKind::Describe).parse(i)
 }
 

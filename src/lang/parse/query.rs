@@ -11,8 +11,8 @@ use super::verb::verb_source;
 use super::{column, ident_list, options};
 use crate::lang::lex::{self, In, Inner, Res, brackets, ident, kw, mark, number, since, variable};
 use crate::lang::syntax::{
-    Body, Count, Expr, ExprKind, FromItem, Ident, Item, Join, JoinKind, JoinOn, MatchOption, Number, OrderKey,
-    Query, Select, SetKind, SetOp, Source, SourceKind,
+    Body, Count, Expr, ExprKind, FromItem, Ident, Item, Join, JoinKind, JoinOn, MatchOption, Number,
+    OrderKey, Query, Select, SetKind, SetOp, Source, SourceKind,
 };
 
 /// `query ::= with? body ( set_op 'ALL'? body )* order? limit? offset?`
@@ -232,6 +232,7 @@ fn order_key(i: In<'_>) -> Res<'_, OrderKey> {
 
 /// `number | VARIABLE`
 fn count(i: In<'_>) -> Res<'_, Count> {
-    let named = |(name, span): (&str, _)| Count::Variable(Ident { text: name.to_owned(), quoted: false, span });
+    let named =
+        |(name, span): (&str, _)| Count::Variable(Ident { text: name.to_owned(), quoted: false, span });
     alt((map(number, Count::Number), map(variable, named))).parse(i)
 }

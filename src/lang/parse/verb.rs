@@ -73,10 +73,7 @@ fn correlate(i: In<'_>) -> Res<'_, Verb> {
     Ok((i, Verb::Correlate { source, against, options }))
 }
 
-fn placed<'a>(
-    i: In<'a>,
-    option: fn(In<'a>) -> Res<'a, CorrelateKind>,
-) -> Res<'a, CorrelateOption> {
+fn placed<'a>(i: In<'a>, option: fn(In<'a>) -> Res<'a, CorrelateKind>) -> Res<'a, CorrelateOption> {
     let (rest, kind) = option(i)?;
     Ok((rest, CorrelateOption { kind, span: since(i.location_offset(), rest) }))
 }

@@ -41,7 +41,7 @@ pub(super) fn check_chunk(file: &mut File, start: u64, length: u64, values: u64)
             Err(_) if seen >= values => return Ok(()),
             Err(reason) => return Err(fault(at, reason)),
         };
-        header.check(end - at - header.length).map_err(|reason| fault(at, reason))?;
+        header.check(size.saturating_sub(at + header.length)).map_err(|reason| fault(at, reason))?;
         if header.kind != DICTIONARY_PAGE {
             seen = seen.saturating_add(header.values);
         }
@@ -67,7 +67,7 @@ struct PageHeader {
 impl PageHeader {
     fn check(&self, left: u64) -> Result<(), String> {
         if self.compressed > left {
-            return Err(format!("a page claims {} bytes, its chunk has {left} left", self.compressed));
+            return Err(format!("a page claims {} bytes, the file has {left} left", self.compressed));
         }
         let ratio = if self.uncompressed > LARGE_PAGE_BYTES { LARGE_PAGE_RATIO } else { PAGE_RATIO };
         if self.uncompressed > SMALL_PAGE_BYTES && self.uncompressed > self.compressed.saturating_mul(ratio) {
@@ -228,7 +228,7 @@ mod tests {
         };
         let cases: [(Vec<u8>, Option<&str>); 6] = [
             (page(&[8], 8), None),
-            (page(&[8], 10), Some("a page claims 5 bytes, its chunk has 4 left")),
+            (page(&[8], 10), Some("a page claims 5 bytes, the file has 4 left")),
             (page(&[0x80, 0x80, 0x80, 0x80, 0x0f], 8), Some("over the limit of 50 to 1")),
             (page(&[0x81, 0x01], 8), Some("not a page header")),
             (vec![0x15, 0, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], Some("not a page header")),

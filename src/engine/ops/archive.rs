@@ -1,0 +1,285 @@
+//! The two tables of a waveform archive, and the verbs that look at a channel's time line: GAPS and COVERAGE.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, DurationNanosecondArray, Float64Array, Int64Array, TimestampNanosecondArray};
+
+use crate::engine::bind::Context;
+use crate::engine::expr::arrow_error;
+use crate::engine::tables::{built_in_schema, shown_bytes};
+use crate::error::{Error, Result};
+use crate::index::archive::{Archive, Part};
+use crate::index::time::{self, Bin, Interval};
+use crate::model::station::Pattern;
+use crate::model::table::{Batch, Column, Schema, Type};
+use crate::model::time::Time;
+
+/// Most bins of one COVERAGE and channel.
+const BINS: usize = 10_000_000;
+
+/// Columns that are built row by row.
+#[derive(Default)]
+struct Texts(BTreeMap<usize, StringBuilder>);
+
+impl Texts {
+    fn push(&mut self, column: usize, value: Option<&str>) {
+        self.0.entry(column).or_default().append_option(value);
+    }
+
+    fn take(&mut self, column: usize) -> ArrayRef {
+        Arc::new(self.0.entry(column).or_default().finish())
+    }
+}
+
+fn times(values: Vec<i64>) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::from(values).with_timezone("UTC"))
+}
+
+/// Rows of `files`, by path.
+pub fn files(archive: &Archive) -> Result<Batch> {
+    let mut alive: Vec<(&Part, u32)> = vec![];
+    for part in &archive.parts {
+        alive.extend((0..part.file_count() as u32).filter(|f| part.is_alive(*f)).map(|f| (part, f)));
+    }
+    alive.sort_by(|a, b| (a.0.path(a.1), &a.0.source).cmp(&(b.0.path(b.1), &b.0.source)));
+    let mut text = Texts::default();
+    let mut ints: [Vec<Option<i64>>; 5] = Default::default();
+    let (mut mtimes, mut ctimes) = (vec![], vec![]);
+    for (part, file) in alive {
+        let row = part.file(file);
+        text.push(0, Some(&shown_bytes(&row.path)));
+        text.push(1, Some(&part.source));
+        text.push(2, Some(&row.format).filter(|f| !f.is_empty()).map(String::as_str));
+        text.push(3, Some(&row.state));
+        text.push(4, row.reason.as_deref());
+        mtimes.push(row.mtime_ns);
+        ctimes.push(row.ctime_ns);
+        let values = [Some(row.size), Some(row.inode), row.bad_offset, Some(row.records), Some(row.bytes_skipped)];
+        ints.iter_mut().zip(values).for_each(|(column, value)| column.push(value.map(|v| v as i64)));
+    }
+    let [size, inode, bad_offset, records, skipped] = ints.map(|c| Arc::new(Int64Array::from(c)) as ArrayRef);
+    let columns = vec![
+        text.take(0),
+        text.take(1),
+        size,
+        times(mtimes),
+        times(ctimes),
+        inode,
+        text.take(2),
+        text.take(3),
+        text.take(4),
+        bad_offset,
+        records,
+        skipped,
+    ];
+    Batch::try_new(built_in_schema("files").arrow(), columns).map_err(arrow_error)
+}
+
+/// Rows of `segments`, by code, start, path and offset.
+pub fn segments(archive: &Archive) -> Result<Batch> {
+    let mut rows: Vec<(&Part, String, usize)> = vec![];
+    for part in &archive.parts {
+        let codes: Vec<String> = (0..part.channels.len()).map(|c| part.code_text(c)).collect();
+        for row in (0..part.segment_count()).filter(|r| part.is_alive(part.file_of(*r))) {
+            rows.push((part, codes[part.channel_of(row)].clone(), row));
+        }
+    }
+    rows.sort_by_cached_key(|(part, code, row)| {
+        let segment = part.segment(*row);
+        (code.clone(), segment.start, part.path(part.file_of(*row)).to_vec(), segment.byte_offset)
+    });
+    let mut text = Texts::default();
+    let mut ints: [Vec<i64>; 5] = Default::default();
+    let (mut rates, mut drifts) = (vec![], vec![]);
+    for (part, code, row) in rows {
+        let segment = part.segment(row);
+        let (channel, _) = &part.channels[part.channel_of(row)];
+        // A whole identifier that is no FDSN one has no parts.
+        let is_fdsn = *channel != Default::default();
+        let parts = [&channel.network, &channel.station, &channel.location, &channel.channel];
+        text.push(0, Some(&code));
+        parts.into_iter().enumerate().for_each(|(i, p)| text.push(i + 1, Some(p.as_str()).filter(|_| is_fdsn)));
+        text.push(5, quality(&segment).as_deref());
+        text.push(6, Some(&shown_bytes(part.path(part.file_of(row)))));
+        text.push(7, Some(&part.source));
+        let values =
+            [segment.start.0, segment.end.0, segment.npts as i64, segment.byte_offset as i64, segment.bytes as i64];
+        ints.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+        rates.push(segment.sampling_rate);
+        drifts.push(segment.drift_s);
+    }
+    let [start, end, npts, byte_offset, bytes] = ints;
+    let int = |values: Vec<i64>| Arc::new(Int64Array::from(values)) as ArrayRef;
+    let float = |values: Vec<f64>| Arc::new(Float64Array::from(values)) as ArrayRef;
+    let mut columns: Vec<ArrayRef> = (0..5).map(|i| text.take(i)).collect();
+    columns.extend([times(start), times(end), float(rates), int(npts), text.take(5), float(drifts)]);
+    columns.extend([text.take(6), int(byte_offset), int(bytes), text.take(7)]);
+    Batch::try_new(built_in_schema("segments").arrow(), columns).map_err(arrow_error)
+}
+
+/// The quality letter, or the publication version of miniSEED 3.
+fn quality(segment: &time::Segment) -> Option<String> {
+    match (segment.quality, segment.publication_version) {
+        (0, 0) => None,
+        (0, version) => Some(version.to_string()),
+        (letter, _) => Some(char::from(letter).to_string()),
+    }
+}
+
+/// Intervals of every channel that the pattern selects, by code, each sorted by start.
+fn time_lines(archive: &Archive, codes: &Pattern) -> BTreeMap<String, Vec<Interval>> {
+    let mut lines: BTreeMap<String, Vec<Interval>> = BTreeMap::new();
+    for part in &archive.parts {
+        let wanted: Vec<bool> = part.channels.iter().map(|(code, _)| codes.matches_code(code)).collect();
+        for row in 0..part.segment_count() {
+            let channel = part.channel_of(row);
+            let file = part.file_of(row);
+            if !wanted[channel] || !part.is_alive(file) || part.file(file).state == "no_time" {
+                continue;
+            }
+            let s = part.segment(row);
+            let interval = Interval { start: s.start, end: s.end, sampling_rate: s.sampling_rate };
+            lines.entry(part.code_text(channel)).or_default().push(interval);
+        }
+    }
+    lines.values_mut().for_each(|l| l.sort_by_key(|i| (i.start, i.end)));
+    lines
+}
+
+fn selected(
+    archive: &Archive,
+    codes: &Pattern,
+    context: &Context<'_>,
+) -> BTreeMap<String, Vec<Interval>> {
+    let lines = time_lines(archive, codes);
+    if lines.is_empty() {
+        context.notices.warn("no channel matches the pattern (SELECT DISTINCT code FROM segments lists them)".to_owned());
+    }
+    lines
+}
+
+/// Columns of GAPS.
+pub fn gaps_schema() -> Schema {
+    Schema::new(vec![
+        Column::typed("code", Type::Text),
+        Column::typed("starttime", Type::Time),
+        Column::typed("endtime", Type::Time),
+        Column::typed("duration", Type::Duration),
+        Column::typed("samples", Type::Float),
+        Column::typed("sampling_rate", Type::Float).with_unit("Hz"),
+    ])
+}
+
+/// Missing time, by code and start.
+pub fn gaps(
+    archive: &Archive,
+    of: (&Pattern, Option<(Time, Time)>),
+    bounds: (i64, f64),
+    context: &Context<'_>,
+) -> Result<Batch> {
+    let (longer_ns, tolerance_samples) = bounds;
+    let mut text = Texts::default();
+    let mut ints: [Vec<i64>; 3] = Default::default();
+    let (mut samples, mut rates) = (vec![], vec![]);
+    for (code, line) in selected(archive, of.0, context) {
+        for gap in time::gaps(&line, tolerance_samples, of.1) {
+            let length = gap.end.0.saturating_sub(gap.start.0);
+            if length < longer_ns {
+                continue;
+            }
+            text.push(0, Some(&code));
+            ints.iter_mut().zip([gap.start.0, gap.end.0, length]).for_each(|(c, v)| c.push(v));
+            samples.push(gap.samples);
+            rates.push((gap.sampling_rate > 0.0).then_some(gap.sampling_rate));
+        }
+    }
+    let [start, end, duration] = ints;
+    let columns: Vec<ArrayRef> = vec![
+        text.take(0),
+        times(start),
+        times(end),
+        Arc::new(DurationNanosecondArray::from(duration)),
+        Arc::new(Float64Array::from(samples)),
+        Arc::new(Float64Array::from(rates)),
+    ];
+    Batch::try_new(gaps_schema().arrow(), columns).map_err(arrow_error)
+}
+
+/// Columns of COVERAGE.
+pub fn coverage_schema() -> Schema {
+    Schema::new(vec![
+        Column::typed("code", Type::Text),
+        Column::typed("bin", Type::Time),
+        Column::typed("fraction", Type::Float),
+        Column::typed("overlap", Type::Float),
+        Column::typed("n_gaps", Type::Int),
+    ])
+}
+
+/// Fraction of each bin with data, by code and bin. Without BY there is one bin: the span, or first to last sample.
+pub fn coverage(
+    archive: &Archive,
+    of: (&Pattern, Option<(Time, Time)>),
+    bin_ns: Option<i64>,
+    context: &Context<'_>,
+) -> Result<Batch> {
+    let (codes, during) = of;
+    let mut text = Texts::default();
+    let mut starts = vec![];
+    let mut floats: [Vec<f64>; 2] = Default::default();
+    let mut counts = vec![];
+    for (code, line) in selected(archive, codes, context) {
+        let data = line.iter().filter(|i| i.sampling_rate > 0.0);
+        let reach = during.or(data.clone().map(|i| i.start).min().zip(data.map(|i| i.end).max()));
+        let Some((from, to)) = reach else { continue };
+        let bins = match bin_ns {
+            Some(width_ns) => {
+                let mut bins = time::coverage(&line, width_ns, 0.5, during, BINS);
+                bins.iter_mut().for_each(|bin| clip(bin, width_ns, during));
+                bins
+            }
+            None => whole(&line, from, to),
+        };
+        if bins.is_empty() && from < to {
+            return Err(Error::Limit {
+                what: format!("COVERAGE of {code}"),
+                limit: format!("{BINS} bins"),
+                help: "use longer bins or a shorter DURING".to_owned(),
+            });
+        }
+        for bin in bins {
+            text.push(0, Some(&code));
+            starts.push(bin.start.0);
+            floats.iter_mut().zip([bin.fraction, bin.overlap]).for_each(|(c, v)| c.push(v));
+            counts.push(i64::from(bin.n_gaps));
+        }
+    }
+    let [fraction, overlap] = floats.map(|c| Arc::new(Float64Array::from(c)) as ArrayRef);
+    let columns = vec![text.take(0), times(starts), fraction, overlap, Arc::new(Int64Array::from(counts))];
+    Batch::try_new(coverage_schema().arrow(), columns).map_err(arrow_error)
+}
+
+/// One bin from `from` to `to`: the line is moved so that it begins at 1970, where bins are aligned.
+fn whole(line: &[Interval], from: Time, to: Time) -> Vec<Bin> {
+    let moved = |t: Time| Time(t.0.saturating_sub(from.0));
+    let line: Vec<Interval> =
+        line.iter().map(|i| Interval { start: moved(i.start), end: moved(i.end), ..*i }).collect();
+    let span = (Time(0), moved(to));
+    let mut bins = time::coverage(&line, span.1.0, 0.5, Some(span), 1);
+    bins.iter_mut().for_each(|bin| bin.start = from);
+    bins
+}
+
+/// A bin that DURING cuts counts only the part inside.
+fn clip(bin: &mut Bin, width_ns: i64, during: Option<(Time, Time)>) {
+    let Some((from, to)) = during else { return };
+    let end = bin.start.0.saturating_add(width_ns).min(to.0);
+    let inside = end.saturating_sub(bin.start.0.max(from.0));
+    if inside > 0 && inside < width_ns {
+        let scale = width_ns as f64 / inside as f64;
+        bin.fraction *= scale;
+        bin.overlap *= scale;
+    }
+}

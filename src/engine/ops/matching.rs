@@ -1,0 +1,192 @@
+//! CROSSMATCH over two inputs: brings both into the order of their HEALPix cells where they are not, matches, and
+//! gives the rows back in left order.
+
+use std::num::NonZero;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, UInt32Array};
+
+use super::crossmatch::{self, Matches, Mode, Request};
+use super::join::{taken, with_unmatched};
+use crate::engine::bind::Context;
+use crate::engine::exec::{Rows, chunks, collect_one};
+use crate::engine::expr::{arrow_error, floats};
+use crate::engine::plan::{Match, MatchMode, Node, Role};
+use crate::error::{Error, Result};
+use crate::index::sky::{self, Positions};
+use crate::lang::syntax::JoinKind;
+use crate::limits;
+use crate::model::table::{Batch, Schema};
+
+/// The position columns of one side in cell order, and which input row each is.
+struct Side {
+    ra_deg: Vec<f64>,
+    dec_deg: Vec<f64>,
+    cell29: Vec<u64>,
+    tie: Vec<u32>,
+    /// Input row of each; `None` where the input is in order already.
+    rows: Option<Vec<u32>>,
+}
+
+impl Side {
+    /// A column of the input that holds the cells in ascending order saves the sort.
+    fn new(node: &Node, batch: &Batch) -> Result<Side> {
+        let column = |role: Role| node.role(role).map(|i| batch.column(i));
+        let degrees = |role: Role| -> Result<Vec<f64>> {
+            let column = column(role).ok_or_else(|| Error::refused("a side of the match has no position", ""))?;
+            let values = floats(column)?;
+            Ok(values.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+        };
+        let (ra, dec) = (degrees(Role::Ra)?, degrees(Role::Dec)?);
+        let tie: Vec<u32> = match column(Role::Tie) {
+            Some(ranks) => ranks.as_primitive::<UInt32Type>().values().to_vec(),
+            None => (0..ra.len() as u32).collect(),
+        };
+        if let Some(cells) = column(Role::Cell) {
+            let cells = cells.as_primitive::<UInt64Type>().values();
+            if cells.is_sorted() {
+                return Ok(Side { ra_deg: ra, dec_deg: dec, cell29: cells.to_vec(), tie, rows: None });
+            }
+        }
+        let order = sky::order(&ra, &dec)?;
+        let pick = |values: &[f64]| order.rows.iter().map(|&i| values[i as usize]).collect::<Vec<f64>>();
+        let (ra_deg, dec_deg) = (pick(&ra), pick(&dec));
+        let tie = order.rows.iter().map(|&i| tie[i as usize]).collect();
+        Ok(Side { ra_deg, dec_deg, cell29: order.cell29, tie, rows: Some(order.rows) })
+    }
+
+    fn positions(&self) -> Result<Positions<'_>> {
+        Positions::new(&self.ra_deg, &self.dec_deg, &self.cell29, &self.tie)
+    }
+
+    fn input_row(&self, row: u32) -> u32 {
+        self.rows.as_ref().map_or(row, |rows| rows[row as usize])
+    }
+}
+
+/// The rows of a match.
+pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
+    let left = collect_one(&plan.left, context)?;
+    let right = collect_one(&plan.right, context)?;
+    let (l, r) = (Side::new(&plan.left, &left)?, Side::new(&plan.right, &right)?);
+    let (lp, rp) = (l.positions()?, r.positions()?);
+    let mode = match plan.mode {
+        MatchMode::Nearest(k) => Mode::Nearest(NonZero::new(k).unwrap_or(NonZero::<usize>::MIN)),
+        MatchMode::All => Mode::All,
+        MatchMode::Mutual => Mode::Mutual,
+    };
+    let request = Request { radius_deg: plan.radius_deg, mode, left_rows: 0..lp.len(), accept: None };
+    let found = crossmatch::matches(&lp, &rp, &request)?;
+    let mut matched = vec![false; left.num_rows()];
+    found.left.iter().for_each(|&i| matched[l.input_row(i) as usize] = true);
+    tell(&found, &matched, (lp.len(), rp.len(), right.num_rows()), context);
+    if matches!(plan.kind, JoinKind::Semi | JoinKind::Anti) {
+        let wanted = plan.kind == JoinKind::Semi;
+        let keep: Vec<bool> = matched.iter().map(|m| *m == wanted).collect();
+        let kept = arrow_select::filter::filter_record_batch(&left, &keep.into()).map_err(arrow_error)?;
+        return Ok(chunks(kept));
+    }
+    let angles = found.position_angles_deg(&lp, &rp);
+    let pairs = in_left_order(&found, &l, &r);
+    let columns = match_columns(&found, &angles, &pairs.order);
+    let rows = match plan.kind {
+        JoinKind::Left => with_unmatched_pairs((pairs.left, pairs.right), &matched),
+        _ => {
+            let numbers = (0..pairs.left.len() as u32).map(Some).collect();
+            (pairs.left, pairs.right.into_iter().map(Some).collect(), numbers)
+        }
+    };
+    gather((left, right), rows, columns, node.schema())
+}
+
+fn tell(found: &Matches, matched: &[bool], sizes: (usize, usize, usize), context: &Context<'_>) {
+    let (left_positions, right_positions, right_rows) = sizes;
+    let one = found.n_within.iter().zip(&found.match_rank).filter(|(n, rank)| **n == 1 && **rank == 1).count();
+    let with = matched.iter().filter(|m| **m).count();
+    let none = matched.len() - with;
+    context.notices.footer(format!(
+        "{none} left rows without partner, {one} with one, {} with several",
+        with.saturating_sub(one)
+    ));
+    let without = (matched.len() - left_positions, right_rows - right_positions);
+    if without != (0, 0) {
+        context.notices.footer(format!(
+            "{} left and {} right rows have no position and match nothing",
+            without.0, without.1
+        ));
+    }
+}
+
+struct Pairs {
+    left: Vec<u32>,
+    right: Vec<u32>,
+    /// Which match each pair is.
+    order: Vec<u32>,
+}
+
+/// Pairs by input row of the left side; partners of one row keep their order.
+fn in_left_order(found: &Matches, l: &Side, r: &Side) -> Pairs {
+    let mut order: Vec<u32> = (0..found.len() as u32).collect();
+    if l.rows.is_some() {
+        order.sort_by_key(|&i| l.input_row(found.left[i as usize]));
+    }
+    let left = order.iter().map(|&i| l.input_row(found.left[i as usize])).collect();
+    let right = order.iter().map(|&i| r.input_row(found.right[i as usize])).collect();
+    Pairs { left, right, order }
+}
+
+/// separation, position_angle, match_rank, n_within, separation2 of each pair.
+fn match_columns(found: &Matches, angles: &[Option<f64>], order: &[u32]) -> Vec<ArrayRef> {
+    let float = |f: &dyn Fn(usize) -> Option<f64>| -> ArrayRef {
+        Arc::new(order.iter().map(|&i| f(i as usize)).collect::<Float64Array>())
+    };
+    let int = |values: &[u32]| -> ArrayRef {
+        Arc::new(order.iter().map(|&i| Some(i64::from(values[i as usize]))).collect::<Int64Array>())
+    };
+    vec![
+        float(&|i| Some(found.separation_arcsec[i])),
+        float(&|i| angles[i]),
+        int(&found.match_rank),
+        int(&found.n_within),
+        float(&|i| Some(found.separation2_arcsec[i]).filter(|s| s.is_finite())),
+    ]
+}
+
+type Gathered = (Vec<u32>, Vec<Option<u32>>, Vec<Option<u32>>);
+
+fn with_unmatched_pairs(pairs: (Vec<u32>, Vec<u32>), matched: &[bool]) -> Gathered {
+    let (left, right) = with_unmatched(pairs, matched);
+    let mut next = 0..;
+    let numbers = right.iter().map(|r| r.and_then(|_| next.next())).collect();
+    (left, right, numbers)
+}
+
+/// Left, right and match columns, batch by batch; an unmatched left row has NULLs and n_within 0.
+fn gather<'a>(sides: (Batch, Batch), rows: Gathered, columns: Vec<ArrayRef>, schema: Schema) -> Result<Rows<'a>> {
+    let (left, right) = sides;
+    let total = rows.0.len();
+    let starts = (0..total).step_by(limits::BATCH_ROWS);
+    Ok(Box::new(starts.map(move |start| {
+        let range = start..(start + limits::BATCH_ROWS).min(total);
+        let l = UInt32Array::from(rows.0[range.clone()].to_vec());
+        let r = UInt32Array::from(rows.1[range.clone()].to_vec());
+        let m = UInt32Array::from(rows.2[range].to_vec());
+        let mut all = taken(&left, &l)?;
+        all.extend(taken(&right, &r)?);
+        for (i, column) in columns.iter().enumerate() {
+            let values = arrow_select::take::take(column, &m, None).map_err(arrow_error)?;
+            all.push(if i == N_WITHIN { zero_for_null(&values) } else { values });
+        }
+        Batch::try_new(schema.arrow(), all).map_err(arrow_error)
+    })))
+}
+
+/// Place of n_within among the match columns.
+const N_WITHIN: usize = 3;
+
+fn zero_for_null(values: &ArrayRef) -> ArrayRef {
+    let values = values.as_primitive::<arrow_array::types::Int64Type>();
+    Arc::new(values.iter().map(|v| Some(v.unwrap_or(0))).collect::<Int64Array>())
+}

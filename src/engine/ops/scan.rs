@@ -1,0 +1,162 @@
+//! Rows of a table in its stated order, independent of how many segments hold them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
+use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_schema::DataType;
+
+use super::archive;
+use super::sort::sort;
+use crate::engine::bind::Context;
+use crate::engine::exec::{Rows, chunks};
+use crate::engine::expr::{Area, Expr, arrow_error};
+use crate::engine::plan::{Node, Scan, SortKey};
+use crate::engine::tables::{CATALOG, CELL, order_of};
+use crate::error::Result;
+use crate::index::rows::{Interval, intersect, prune};
+use crate::index::sky::{CellIndex, directory};
+use crate::limits;
+use crate::model::table::{Batch, Schema};
+use crate::store::{SegmentMap, SegmentRef, TableEntry};
+
+/// The rows of a table that the hints of the scan do not exclude.
+pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
+    let schema = node.schema();
+    let whole = match plan.table.as_str() {
+        "sources" => Some(context.tables.sources()?),
+        "files" => Some(archive::files(context.tables.archive()?)?),
+        "segments" => Some(archive::segments(context.tables.archive()?)?),
+        _ => None,
+    };
+    if let Some(batch) = whole {
+        let batch = of_source(batch, plan.source.as_deref())?;
+        return Ok(chunks(batch.project(&plan.columns).map_err(arrow_error)?));
+    }
+    let Some(entry) = context.tables.entry(&plan.table) else { return Ok(Box::new(std::iter::empty())) };
+    stored(plan, entry, schema, context)
+}
+
+fn of_source(batch: Batch, source: Option<&str>) -> Result<Batch> {
+    let (Some(source), Some(column)) = (source, batch.column_by_name("source")) else { return Ok(batch) };
+    let wanted = StringArray::new_scalar(source);
+    let mask = arrow_ord::cmp::eq(column, &wanted).map_err(arrow_error)?;
+    arrow_select::filter::filter_record_batch(&batch, &mask).map_err(arrow_error)
+}
+
+fn stored<'a>(plan: &'a Scan, entry: &'a TableEntry, schema: Schema, context: &'a Context<'a>) -> Result<Rows<'a>> {
+    let parts: Vec<&SegmentRef> = entry
+        .segments
+        .iter()
+        .filter(|s| s.role == "rows" && plan.source.as_ref().is_none_or(|source| s.source == *source))
+        .collect();
+    if let [one] = parts.as_slice() {
+        let map = context.tables.snapshot.segment(one)?;
+        return Ok(segment_rows(plan, entry, one, (map, schema))?);
+    }
+    // The columns that state the order are read beside the wanted ones, and dropped after the merge.
+    let width = schema.columns.len();
+    let mut wide = schema;
+    for name in order_names(entry) {
+        if let Some(column) = entry.schema.columns.iter().find(|c| c.name == name) {
+            wide.columns.push(column.clone());
+        }
+    }
+    let mut batches = vec![];
+    for part in parts {
+        let map = context.tables.snapshot.segment(part)?;
+        for batch in segment_rows(plan, entry, part, (map, wide.clone()))? {
+            batches.push(batch?);
+        }
+    }
+    let whole = arrow_select::concat::concat_batches(&wide.arrow(), &batches).map_err(arrow_error)?;
+    let keys: Vec<SortKey> = (width..wide.columns.len())
+        .map(|i| SortKey { expr: Expr::Column(i), descending: false, nulls_first: false })
+        .collect();
+    let whole = if keys.is_empty() { whole } else { sort(&whole, &keys, None)? };
+    Ok(chunks(whole.project(&(0..width).collect::<Vec<_>>()).map_err(arrow_error)?))
+}
+
+fn order_names(entry: &TableEntry) -> Vec<&str> {
+    match entry.kind.as_str() {
+        CATALOG => vec![CELL],
+        kind => order_of(kind).to_vec(),
+    }
+}
+
+fn segment_rows<'a>(
+    plan: &'a Scan,
+    entry: &'a TableEntry,
+    reference: &'a SegmentRef,
+    opened: (Arc<SegmentMap>, Schema),
+) -> Result<Rows<'a>> {
+    let (map, schema) = opened;
+    let ranges = wanted_rows(plan, entry, &map)?;
+    let stored = map.schema();
+    // `source` is the same for every row of a segment and is not stored.
+    let columns: Vec<Option<usize>> =
+        schema.columns.iter().map(|c| stored.columns.iter().position(|s| s.name == c.name)).collect();
+    let pieces = ranges.into_iter().flat_map(|range| {
+        let end = range.end;
+        range.step_by(limits::BATCH_ROWS).map(move |start| start..(start + limits::BATCH_ROWS).min(end))
+    });
+    Ok(Box::new(pieces.map(move |rows| {
+        let present: Vec<usize> = columns.iter().flatten().copied().collect();
+        let batch = map.batch(&present, rows.clone())?;
+        let mut stored = batch.columns().iter();
+        let mut arrays: Vec<ArrayRef> = vec![];
+        for (place, column) in columns.iter().zip(&schema.columns) {
+            arrays.push(match (place, stored.as_slice()) {
+                (Some(_), _) => stored.next().cloned().unwrap_or_else(|| null(&column.data_type, rows.len())),
+                (None, _) if column.name == "source" => {
+                    Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&reference.source, rows.len())))
+                }
+                (None, _) => null(&column.data_type, rows.len()),
+            });
+        }
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        Batch::try_new_with_options(schema.arrow(), arrays, &options).map_err(arrow_error)
+    })))
+}
+
+fn null(data_type: &DataType, rows: usize) -> ArrayRef {
+    arrow_array::new_null_array(data_type, rows)
+}
+
+/// Row ranges of a segment that may hold wanted rows: by the cells of a region and by minima and maxima of zones.
+fn wanted_rows(plan: &Scan, entry: &TableEntry, map: &SegmentMap) -> Result<Vec<Range<usize>>> {
+    let rows = map.rows();
+    let mut wanted = vec![0..rows];
+    let stored = map.schema();
+    let place = |name: &str| stored.columns.iter().position(|c| c.name == name);
+    if let (Some(Area::Sky(region)), Some(cell)) = (plan.region.as_deref(), place(CELL)) {
+        let batch = map.batch(&[cell], 0..rows)?;
+        let cells = batch.column(0).as_primitive::<UInt64Type>();
+        let directory = directory(cells.values());
+        let index = CellIndex { cell29: cells.values(), directory: &directory };
+        let runs = index.candidates(region).into_iter().map(|run| run.rows).collect::<Vec<_>>();
+        wanted = intersect(&wanted, &merged(runs));
+    }
+    for (column, low, high) in &plan.ranges {
+        let Some(at) = entry.schema.columns.get(*column).and_then(|c| place(&c.name)) else { continue };
+        if let Some(zones) = map.zones(at)? {
+            wanted = intersect(&wanted, &prune(&zones, rows, Interval::Float(*low, *high)));
+        }
+    }
+    Ok(wanted)
+}
+
+/// Ascending ranges without overlaps.
+fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|r| r.start);
+    let mut all: Vec<Range<usize>> = vec![];
+    for range in ranges {
+        match all.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => all.push(range),
+        }
+    }
+    all
+}

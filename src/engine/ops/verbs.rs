@@ -1,0 +1,117 @@
+//! PAIRS, CORRELATE and VARIABILITY: gathers what the operator needs, runs it, and puts its counts in the footer.
+
+use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+
+use super::stored::StoredWaveforms;
+use super::pair::{Catalogue, PairStats, Stations};
+use super::{correlate, pair, variability};
+use crate::engine::bind::Context;
+use crate::engine::exec::collect_one;
+use crate::engine::plan::{BandPlan, Node, Plan, Scan};
+use crate::error::{Error, Result};
+use crate::model::table::{Batch, Column};
+
+/// The rows of the verb at `node`.
+pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
+    match &node.plan {
+        Plan::Variability { input, keys, bands, spec } => run_variability(input, *keys, (bands, spec), context),
+        Plan::Pairs { events, spec } => {
+            let catalogue = catalogue(events, context)?;
+            let found = pair::pairs(&catalogue, stations(context)?.as_ref(), spec)?;
+            tell_pairs(&found.stats, context);
+            pair::pairs_batch(&catalogue, &found)
+        }
+        Plan::Correlate { events, against, spec, refusals } => {
+            let mut all = catalogue(events, context)?;
+            if let Some(against) = against {
+                all = all.against(catalogue(against, context)?)?;
+            }
+            let waveforms = StoredWaveforms::new(context.tables.archive()?);
+            let done = correlate::correlate(all, stations(context)?.as_ref(), &waveforms, spec)?;
+            tell_correlate(&done.stats, context);
+            Ok(if *refusals { done.refusals } else { done.rows })
+        }
+        _ => Err(Error::refused("this plan is not a verb", "")),
+    }
+}
+
+/// Events of a plan with all their picks.
+fn catalogue(events: &Node, context: &Context<'_>) -> Result<Catalogue> {
+    let events = collect_one(events, context)?;
+    Catalogue::from_batches(&[events], &[built_in("picks", context)?])
+}
+
+/// Where the stations are, if any were imported.
+fn stations(context: &Context<'_>) -> Result<Option<Stations>> {
+    let batch = built_in("stations", context)?;
+    if batch.num_rows() == 0 { Ok(None) } else { Stations::from_batches(&[batch]).map(Some) }
+}
+
+/// All rows of a built-in table.
+pub fn built_in(table: &str, context: &Context<'_>) -> Result<Batch> {
+    let Some(info) = context.tables.find(table) else {
+        return Err(Error::Refused { message: format!("there is no table `{table}`"), help: None });
+    };
+    let plan = Plan::Scan(Scan {
+        table: info.name,
+        source: None,
+        columns: (0..info.columns.len()).collect(),
+        ranges: vec![],
+        region: None,
+    });
+    collect_one(&Node { plan, columns: info.columns }, context)
+}
+
+fn tell_pairs(stats: &PairStats, context: &Context<'_>) {
+    let counts = [
+        (stats.without_time, "events without origin time are not paired"),
+        (stats.without_position, "events without position are not paired"),
+        (stats.without_depth, "events without depth are taken at 0 km"),
+        (stats.below_min_observations, "events with fewer picks than MINOBS"),
+        (stats.duplicate_picks, "picks of a phase picked twice were left out"),
+        (stats.stray_picks, "picks belong to no event given"),
+        (stats.unplaced_links, "links at stations whose place is not known were left out"),
+    ];
+    for (count, what) in counts.into_iter().filter(|c| c.0 > 0) {
+        context.notices.footer(format!("{count} {what}"));
+    }
+}
+
+fn tell_correlate(stats: &correlate::Stats, context: &Context<'_>) {
+    tell_pairs(&stats.pair_stats, context);
+    context.notices.footer(format!(
+        "{} pairs, {} links, {} windows ({} refused), {} correlations, {} below MINCC",
+        stats.pairs, stats.links, stats.windows, stats.windows_refused, stats.correlations, stats.below_min_cc
+    ));
+    let refused: Vec<String> = stats.refused.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+    if !refused.is_empty() {
+        context.notices.footer(format!("refused: {}", refused.join(", ")));
+    }
+}
+
+fn run_variability(
+    input: &Node,
+    keys: usize,
+    how: (&[BandPlan], &variability::Spec),
+    context: &Context<'_>,
+) -> Result<Batch> {
+    let (bands, spec) = how;
+    let batch = collect_one(input, context)?;
+    let column = |i: usize| -> (Column, ArrayRef) { (input.columns[i].column.clone(), batch.column(i).clone()) };
+    let key_columns: Vec<(Column, ArrayRef)> = (0..keys).map(column).collect();
+    let (time_column, times) = column(keys);
+    let bands: Vec<variability::Band> = bands
+        .iter()
+        .map(|b| variability::Band {
+            name: b.name.clone(),
+            unit: input.columns[b.value].column.unit.clone(),
+            value: batch.column(b.value).clone(),
+            error: b.error.map(|e| batch.column(e).clone()),
+            when: b.when.map(|w| batch.column(w).as_boolean().clone()),
+        })
+        .collect();
+    let answer = variability::variability(&key_columns, (&time_column, times), &bands, spec)?;
+    context.notices.footer(format!("{} epochs of {} sources", batch.num_rows(), answer.num_rows()));
+    Ok(answer)
+}

@@ -1,0 +1,260 @@
+//! What a plan does not need is not read: columns nobody uses, cells outside a region, zones outside a range. The
+//! filters stay; the hints only let a scan leave out rows that they would drop.
+
+use super::bind::source::conjuncts;
+use super::expr::{Area, CompareOp, Expr, Literal};
+use super::plan::{BandPlan, JoinCondition, Match, Node, OutColumn, Plan, Role, Scan};
+use crate::lang::syntax::JoinKind;
+
+/// The plan with hints in its scans, reading only what it needs.
+pub fn optimize(node: Node) -> Node {
+    let all = vec![true; node.columns.len()];
+    prune(with_hints(node), &all).0
+}
+
+/// Gives the scan right below a filter what the filter knows.
+fn with_hints(node: Node) -> Node {
+    let Node { plan, columns } = node;
+    let boxed = |n: Box<Node>| Box::new(with_hints(*n));
+    let plan = match plan {
+        Plan::Filter { mut input, predicate } => {
+            if let Plan::Scan(scan) = &mut input.plan {
+                hint(scan, &predicate, &input.columns);
+            }
+            Plan::Filter { input: boxed(input), predicate }
+        }
+        Plan::Project { input, exprs } => Plan::Project { input: boxed(input), exprs },
+        Plan::Aggregate { input, keys, aggregates } => Plan::Aggregate { input: boxed(input), keys, aggregates },
+        Plan::Sort { input, keys, top } => Plan::Sort { input: boxed(input), keys, top },
+        Plan::Limit { input, offset, count } => Plan::Limit { input: boxed(input), offset, count },
+        Plan::Distinct(input) => Plan::Distinct(boxed(input)),
+        Plan::SetOp { kind, all, left, right } => Plan::SetOp { kind, all, left: boxed(left), right: boxed(right) },
+        Plan::Join { kind, left, right, on } => Plan::Join { kind, left: boxed(left), right: boxed(right), on },
+        Plan::Match(m) => Plan::Match(Match { left: boxed(m.left), right: boxed(m.right), ..m }),
+        Plan::Pairs { events, spec } => Plan::Pairs { events: boxed(events), spec },
+        Plan::Correlate { events, against, spec, refusals } => {
+            Plan::Correlate { events: boxed(events), against: against.map(boxed), spec, refusals }
+        }
+        Plan::Variability { input, keys, bands, spec } => {
+            Plan::Variability { input: boxed(input), keys, bands, spec }
+        }
+        other => other,
+    };
+    Node { plan, columns }
+}
+
+fn hint(scan: &mut Scan, predicate: &Expr, columns: &[OutColumn]) {
+    let mut parts = vec![];
+    conjuncts(predicate.clone(), &mut parts);
+    for part in parts {
+        match part {
+            Expr::Inside { lon, lat, area } => {
+                let role = |e: &Expr| match e {
+                    Expr::Column(i) => Some(columns[*i].role),
+                    _ => None,
+                };
+                if let (Some(Role::Ra), Some(Role::Dec), Area::Sky(_)) = (role(&lon), role(&lat), &*area) {
+                    scan.region = Some(area);
+                }
+            }
+            Expr::Compare(op, left, right) => {
+                let (op, column, value) = match (&*left, &*right) {
+                    (Expr::Column(i), Expr::Literal(v)) => (op, *i, v),
+                    (Expr::Literal(v), Expr::Column(i)) => (op.flipped(), *i, v),
+                    _ => continue,
+                };
+                let Some(value) = number(value) else { continue };
+                let range = match op {
+                    CompareOp::Eq => (value, value),
+                    CompareOp::Lt | CompareOp::Le => (f64::NEG_INFINITY, value),
+                    CompareOp::Gt | CompareOp::Ge => (value, f64::INFINITY),
+                    CompareOp::Ne => continue,
+                };
+                scan.ranges.push((scan.columns[column], range.0, range.1));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A bound for zone maps. Integers beyond 2^53 round to a float; the zone test then only keeps more.
+fn number(value: &Literal) -> Option<f64> {
+    match value {
+        Literal::Int(v) | Literal::Time(v) | Literal::Duration(v) => Some(*v as f64),
+        Literal::Float(v) => Some(*v),
+        _ => None,
+    }
+}
+
+/// The places of the kept columns: new place of each old one.
+type Places = Vec<Option<usize>>;
+
+fn places(needed: &[bool]) -> Places {
+    let mut next = 0;
+    needed
+        .iter()
+        .map(|n| {
+            n.then(|| {
+                next += 1;
+                next - 1
+            })
+        })
+        .collect()
+}
+
+fn kept(columns: Vec<OutColumn>, needed: &[bool]) -> Vec<OutColumn> {
+    columns.into_iter().zip(needed).filter(|(_, n)| **n).map(|(c, _)| c).collect()
+}
+
+fn moved(expr: Expr, places: &Places) -> Expr {
+    expr.renumbered(&|i| places.get(i).copied().flatten().unwrap_or(0))
+}
+
+fn mark<'a>(needed: &mut [bool], exprs: impl IntoIterator<Item = &'a Expr>) {
+    exprs.into_iter().for_each(|e| e.columns(&mut |i| needed[i] = true));
+}
+
+/// Drops the columns that are not needed, from the top down; says where the kept ones stand.
+fn prune(node: Node, needed: &[bool]) -> (Node, Places) {
+    let Node { plan, columns } = node;
+    let everything: Places = (0..columns.len()).map(Some).collect();
+    match plan {
+        Plan::Scan(mut scan) => {
+            scan.columns = scan.columns.into_iter().zip(needed).filter(|(_, n)| **n).map(|(c, _)| c).collect();
+            (Node { plan: Plan::Scan(scan), columns: kept(columns, needed) }, places(needed))
+        }
+        Plan::Filter { input, predicate } => {
+            let mut below = needed.to_vec();
+            mark(&mut below, [&predicate]);
+            let (input, at) = prune(*input, &below);
+            let predicate = moved(predicate, &at);
+            let columns = input.columns.clone();
+            (Node { plan: Plan::Filter { input: Box::new(input), predicate }, columns }, at)
+        }
+        Plan::Project { input, exprs } => {
+            let exprs: Vec<Expr> = exprs.into_iter().zip(needed).filter(|(_, n)| **n).map(|(e, _)| e).collect();
+            let mut below = vec![false; input.columns.len()];
+            mark(&mut below, &exprs);
+            let (input, at) = prune(*input, &below);
+            let exprs = exprs.into_iter().map(|e| moved(e, &at)).collect();
+            let plan = Plan::Project { input: Box::new(input), exprs };
+            (Node { plan, columns: kept(columns, needed) }, places(needed))
+        }
+        Plan::Sort { input, mut keys, top } => {
+            let mut below = needed.to_vec();
+            mark(&mut below, keys.iter().map(|k| &k.expr));
+            let (input, at) = prune(*input, &below);
+            keys.iter_mut().for_each(|k| k.expr = moved(k.expr.clone(), &at));
+            let columns = input.columns.clone();
+            (Node { plan: Plan::Sort { input: Box::new(input), keys, top }, columns }, at)
+        }
+        Plan::Limit { input, offset, count } => {
+            let (input, at) = prune(*input, needed);
+            let columns = input.columns.clone();
+            (Node { plan: Plan::Limit { input: Box::new(input), offset, count }, columns }, at)
+        }
+        Plan::Aggregate { input, keys, aggregates } => {
+            (Node { plan: prune_aggregate(*input, keys, aggregates), columns }, everything)
+        }
+        Plan::Join { kind, left, right, on } => prune_join((kind, on), *left, *right, needed),
+        Plan::Match(m) => prune_match(m, columns, needed),
+        other => (Node { plan: whole(other), columns }, everything),
+    }
+}
+
+/// Operators that use every column of their inputs; their inputs are pruned below.
+fn whole(plan: Plan) -> Plan {
+    let all = |n: Box<Node>| {
+        let needed = vec![true; n.columns.len()];
+        Box::new(prune(*n, &needed).0)
+    };
+    match plan {
+        Plan::Distinct(input) => Plan::Distinct(all(input)),
+        Plan::SetOp { kind, all: keep, left, right } => Plan::SetOp { kind, all: keep, left: all(left), right: all(right) },
+        Plan::Pairs { events, spec } => Plan::Pairs { events: all(events), spec },
+        Plan::Correlate { events, against, spec, refusals } => {
+            Plan::Correlate { events: all(events), against: against.map(all), spec, refusals }
+        }
+        Plan::Variability { input, keys, bands, spec } => {
+            let bands: Vec<BandPlan> = bands;
+            Plan::Variability { input: all(input), keys, bands, spec }
+        }
+        other => other,
+    }
+}
+
+fn prune_aggregate(input: Node, keys: Vec<Expr>, mut aggregates: Vec<super::plan::Aggregate>) -> Plan {
+    let mut below = vec![false; input.columns.len()];
+    mark(&mut below, keys.iter().chain(aggregates.iter().flat_map(|a| &a.args)));
+    let (input, at) = prune(input, &below);
+    let keys = keys.into_iter().map(|k| moved(k, &at)).collect();
+    for aggregate in &mut aggregates {
+        aggregate.args = std::mem::take(&mut aggregate.args).into_iter().map(|a| moved(a, &at)).collect();
+    }
+    Plan::Aggregate { input: Box::new(input), keys, aggregates }
+}
+
+fn is_left_only(kind: JoinKind) -> bool {
+    matches!(kind, JoinKind::Semi | JoinKind::Anti)
+}
+
+fn prune_join(how: (JoinKind, JoinCondition), left: Node, right: Node, needed: &[bool]) -> (Node, Places) {
+    let (kind, on) = how;
+    let width = left.columns.len();
+    let mut below = needed.to_vec();
+    below.resize(width + right.columns.len(), false);
+    mark(&mut below, &on.residual);
+    on.equal.iter().for_each(|(l, r)| {
+        mark(&mut below[..width], [l]);
+        mark(&mut below[width..], [r]);
+    });
+    let (left, at_left) = prune(left, &below[..width]);
+    let (right, at_right) = prune(right, &below[width..]);
+    let shift = left.columns.len();
+    let mut at = at_left.clone();
+    at.extend(at_right.iter().map(|p| p.map(|i| i + shift)));
+    let equal =
+        on.equal.into_iter().map(|(l, r)| (moved(l, &at_left), moved(r, &at_right))).collect();
+    let residual = on.residual.map(|r| moved(r, &at));
+    let mut columns = left.columns.clone();
+    if is_left_only(kind) {
+        at.truncate(width);
+    } else {
+        columns.extend(right.columns.iter().cloned());
+    }
+    let on = JoinCondition { equal, residual };
+    let plan = Plan::Join { kind, left: Box::new(left), right: Box::new(right), on };
+    (Node { plan, columns }, at)
+}
+
+/// A match reads the position, cell and tie columns of both sides beside what is asked for.
+fn prune_match(plan: Match, columns: Vec<OutColumn>, needed: &[bool]) -> (Node, Places) {
+    let (width, right_width) = (plan.left.columns.len(), plan.right.columns.len());
+    let mut below = needed.to_vec();
+    below.resize(needed.len().max(width + right_width), false);
+    let mut keep_roles = |node: &Node, offset: usize| {
+        for role in [Role::Ra, Role::Dec, Role::Cell, Role::Tie] {
+            if let Some(i) = node.role(role) {
+                below[offset + i] = true;
+            }
+        }
+    };
+    keep_roles(&plan.left, 0);
+    keep_roles(&plan.right, width);
+    let (left, at_left) = prune(*plan.left, &below[..width]);
+    let (right, at_right) = prune(*plan.right, &below[width..width + right_width]);
+    let mut at = at_left;
+    let mut out = left.columns.clone();
+    if !is_left_only(plan.kind) {
+        let shift = left.columns.len();
+        at.extend(at_right.into_iter().map(|p| p.map(|i| i + shift)));
+        out.extend(right.columns.iter().cloned());
+        let matched = columns.into_iter().skip(width + right_width);
+        for column in matched {
+            at.push(Some(out.len()));
+            out.push(column);
+        }
+    }
+    let plan = Match { left: Box::new(left), right: Box::new(right), ..plan };
+    (Node { plan: Plan::Match(plan), columns: out }, at)
+}

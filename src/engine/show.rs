@@ -1,0 +1,154 @@
+//! SHOW, DESCRIBE and EXPLAIN: small tables about the database, a query or the language.
+
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, Int64Array};
+
+use super::bind::Context;
+use super::expr::{FUNCTIONS, arrow_error};
+use super::plan::{AGGREGATES, Node, OutColumn};
+use super::session::Variable;
+use crate::error::Result;
+use crate::lang::syntax::Show;
+use crate::model::table::{Batch, Column, Schema, Type};
+use crate::model::units::UNITS;
+
+/// A table of texts.
+pub fn text_table(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Batch> {
+    let schema = Schema::new(names.iter().map(|n| Column::typed(*n, Type::Text)).collect());
+    let mut builders: Vec<StringBuilder> = names.iter().map(|_| StringBuilder::new()).collect();
+    for row in rows {
+        builders.iter_mut().zip(row).for_each(|(builder, value)| builder.append_option(value));
+    }
+    let columns = builders.iter_mut().map(|b| Arc::new(b.finish()) as ArrayRef).collect();
+    Batch::try_new(schema.arrow(), columns).map_err(arrow_error)
+}
+
+fn some(values: &[&str]) -> Vec<Option<String>> {
+    values.iter().map(|v| Some((*v).to_owned())).collect()
+}
+
+/// The rows of SHOW, but for CHANGES, which looks at files.
+pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
+    match what {
+        Show::Tables => tables(context),
+        Show::Sources | Show::Changes(_) => context.tables.sources(),
+        Show::Status => status(context),
+        Show::Indexes => indexes(context),
+        Show::Settings => {
+            let settings = context.session.settings.iter();
+            text_table(&["name", "value"], settings.map(|(k, v)| some(&[k, v])).collect())
+        }
+        Show::Functions => {
+            let plain = FUNCTIONS.iter().map(|f| some(&[f.name, f.about]));
+            let sets = AGGREGATES.iter().map(|a| some(&[a.0, a.3]));
+            text_table(&["name", "about"], plain.chain(sets).collect())
+        }
+        Show::Units => {
+            let units = UNITS.iter().map(|(name, dimension, _)| some(&[name, dimension.name()]));
+            text_table(&["name", "measures"], units.collect())
+        }
+        Show::Jobs => text_table(&["job", "state"], vec![]),
+        Show::Variables => {
+            let shown = context.session.variables.iter().map(|(name, value)| {
+                let what = match value {
+                    Variable::View(_) => "a query",
+                    Variable::Value(bound) => bound.phrase(),
+                };
+                some(&[name, what])
+            });
+            text_table(&["name", "value"], shown.collect())
+        }
+    }
+}
+
+fn tables(context: &Context<'_>) -> Result<Batch> {
+    let mut rows = vec![];
+    let mut counts = vec![];
+    for name in context.tables.names() {
+        let Some(info) = context.tables.find(&name) else { continue };
+        let count = match (info.rows, name.as_str()) {
+            (Some(rows), _) => rows as i64,
+            (None, "files") => super::ops::archive::files(context.tables.archive()?)?.num_rows() as i64,
+            (None, _) => super::ops::archive::segments(context.tables.archive()?)?.num_rows() as i64,
+        };
+        let shown = info.columns.iter().filter(|c| !c.is_hidden).count();
+        let kind = if info.kind == super::tables::CATALOG { "catalog" } else { "built in" };
+        rows.push(vec![Some(info.name.clone()), Some(kind.to_owned()), Some(shown.to_string())]);
+        counts.push(count);
+    }
+    let texts = text_table(&["name", "kind", "columns"], rows)?;
+    let schema = Schema::new(vec![
+        Column::typed("name", Type::Text),
+        Column::typed("kind", Type::Text),
+        Column::typed("rows", Type::Int),
+        Column::typed("columns", Type::Int),
+    ]);
+    let columns: Vec<ArrayRef> = vec![
+        texts.column(0).clone(),
+        texts.column(1).clone(),
+        Arc::new(Int64Array::from(counts)),
+        super::expr::cast(texts.column(2), Type::Int)?,
+    ];
+    Batch::try_new(schema.arrow(), columns).map_err(arrow_error)
+}
+
+fn status(context: &Context<'_>) -> Result<Batch> {
+    let catalogue = context.tables.snapshot.catalogue();
+    let mut rows = vec![some(&["generation", &catalogue.generation.to_string()])];
+    let segments: Vec<_> = catalogue.segments().collect();
+    let bytes: u64 = segments.iter().map(|s| s.bytes).sum();
+    rows.push(some(&["segment files", &format!("{} ({bytes} bytes)", segments.len())]));
+    let archive = context.tables.archive()?;
+    let mut states: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    for part in &archive.parts {
+        for file in (0..part.file_count() as u32).filter(|f| part.is_alive(*f)) {
+            *states.entry(part.file(file).state).or_insert(0) += 1;
+        }
+    }
+    rows.extend(states.iter().map(|(state, count)| some(&[&format!("files {state}"), &count.to_string()])));
+    for source in &catalogue.sources {
+        let refreshed = source.last_refresh.map_or("never finished".to_owned(), |t| t.to_string());
+        rows.push(some(&[&format!("source {}", source.name), &format!("{}, refreshed {refreshed}", source.kind)]));
+    }
+    for name in context.tables.names() {
+        if let Some(count) = context.tables.find(&name).and_then(|t| t.rows).filter(|n| *n > 0) {
+            rows.push(some(&[&format!("rows of {name}"), &count.to_string()]));
+        }
+    }
+    text_table(&["what", "value"], rows)
+}
+
+fn indexes(context: &Context<'_>) -> Result<Batch> {
+    let catalogue = context.tables.snapshot.catalogue();
+    let mut rows = vec![];
+    for table in &catalogue.tables {
+        for s in &table.segments {
+            rows.push(some(&[&table.name, &s.role, &s.source, &s.file, &s.rows.to_string(), &s.bytes.to_string()]));
+        }
+    }
+    text_table(&["table", "role", "source", "file", "rows", "bytes"], rows)
+}
+
+/// One row a column: what DESCRIBE answers.
+pub fn describe(columns: &[OutColumn]) -> Result<Batch> {
+    let rows = columns.iter().filter(|c| !c.is_hidden).map(|c| {
+        let column = &c.column;
+        let text = |v: &Option<String>| v.clone();
+        vec![
+            Some(column.name.clone()),
+            Some(column.kind().name().to_owned()),
+            column.unit.as_ref().map(|u| u.name.clone()),
+            text(&column.ucd),
+            text(&column.description),
+        ]
+    });
+    text_table(&["column", "type", "unit", "ucd", "description"], rows.collect())
+}
+
+/// One row a line of the plan.
+pub fn explain(node: &Node) -> Result<Batch> {
+    let lines = super::plan::explain(node).into_iter().map(|l| vec![Some(l)]);
+    text_table(&["plan"], lines.collect())
+}

@@ -1,0 +1,80 @@
+//! What people write who know another language, and the words for it here. The message is that of the expected
+//! set; the help is the point.
+
+use super::wanted::wanted;
+use super::{Kind, Mistake, named};
+use crate::error::Diagnostic;
+use crate::lang::lex::Expected;
+
+/// The word before, the word found (`` stands for anything), and the help.
+const PAIRS: &[(&str, &str, &str)] = &[
+    ("NOT", "NULL", "write IS NOT NULL"),
+    ("FETCH", "", "write LIMIT 10"),
+    ("GROUPBY", "", "write GROUP BY"),
+    ("ORDERBY", "", "write ORDER BY"),
+    ("THAN", "", "leave out THAN: LONGER 1 s"),
+    ("REFRESH", "ALL", "REFRESH alone takes all sources"),
+    ("CASE", "", "write the whole condition: CASE WHEN a = 1 THEN ..."),
+    ("EXISTS", "SELECT", "a query inside a statement stands in brackets: (SELECT ...)"),
+    ("AS", "SELECT", "a query inside a statement stands in brackets: (SELECT ...)"),
+    ("=", "SELECT", "a query inside a statement stands in brackets: (SELECT ...)"),
+    ("", "DESCENDING", "write DESC"),
+    ("", "ASCENDING", "write ASC"),
+    ("", "OUTER", "name the side that is kept whole: LEFT JOIN"),
+];
+/// The clauses of a query in their order.
+const CLAUSES: [&str; 6] = ["WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET"];
+
+/// A habit from SQL or another language.
+pub(super) fn habit(m: &Mistake<'_>) -> Option<Diagnostic> {
+    let pair = PAIRS.iter().find(|(before, found, _)| {
+        let before_fits = before.is_empty() || m.back_is(1, before);
+        before_fits && (found.is_empty() || m.found.is(found))
+    });
+    let help = pair.map(|(.., help)| (*help).to_owned()).or_else(|| clause_order(m)).or_else(|| placed(m))?;
+    let message = format!("expected {}, found {}", wanted(m), named(&m.found));
+    Some(m.at_found(message).help(help))
+}
+
+/// `ORDER BY ra WHERE dec > 1`
+fn clause_order(m: &Mistake<'_>) -> Option<String> {
+    let at = CLAUSES.iter().position(|w| m.found.is(w))?;
+    let later = CLAUSES.get(at + 1..)?.iter().any(|w| m.before.iter().any(|t| t.is(w)));
+    later.then(|| "the order is WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, OFFSET".to_owned())
+}
+
+/// Habits that depend on more than two words.
+fn placed(m: &Mistake<'_>) -> Option<String> {
+    let found = super::shorten(m.found.text);
+    let first = m.before.first();
+    let is_first = |word: &str| first.is_some_and(|t| t.is(word));
+    if m.found.text == "," && m.back_is(2, "LIMIT") {
+        return Some(format!("LIMIT n OFFSET {}", m.back(1)?.text));
+    }
+    if m.found.text == "," && m.back_is(2, "IN") {
+        return Some(format!("a list stands in brackets: IN ({}, ...)", m.back(1)?.text));
+    }
+    if m.found.text == ")" && m.back_is(1, "(") && m.back_is(2, "IN") {
+        return Some("a list has at least one member".to_owned());
+    }
+    if m.found.kind == Kind::Text && m.back(1)?.kind == Kind::Text {
+        return Some("two texts are joined by ||".to_owned());
+    }
+    if m.found.kind == Kind::Text && m.before.len() == 1 && is_first("IMPORT") {
+        return Some(format!("name the kind of data: IMPORT EVENTS {found}"));
+    }
+    if is_first("IMPORT") && m.found.is("AS") {
+        return Some("the name of the table stands behind INTO".to_owned());
+    }
+    if m.expects(Expected::Word("TO")) && m.back_is(1, "INTO") {
+        return Some(format!("COPY ... TO {found}"));
+    }
+    if m.found.is("INTO") && is_first("SELECT") {
+        return Some("COPY (SELECT ...) TO 'file', or LET name = (SELECT ...)".to_owned());
+    }
+    if m.expects(Expected::Word("DURING")) && (m.found.kind == Kind::Time || m.found.is("BETWEEN")) {
+        return Some("a span of time stands behind DURING: DURING 2024-01-01 .. 2024-02-01".to_owned());
+    }
+    let bracket = m.expected == [Expected::Mark("(")] && !m.found.ends();
+    bracket.then(|| format!("what follows {} stands in brackets", m.back(1).map_or("", |t| t.text)))
+}
