@@ -19,7 +19,9 @@ pub(crate) fn topic(topic: Option<&str>) -> Result<String, String> {
     }
     command.build();
     if let Some(found) = command.find_subcommand_mut(topic.to_ascii_lowercase()) {
-        return Ok(found.render_long_help().to_string());
+        let help = found.render_long_help().to_string();
+        let language = rules(topic).map_or(String::new(), |rules| format!("\nIn the language:\n{rules}"));
+        return Ok(help + &language);
     }
     rules(topic).ok_or_else(|| {
         let names: Vec<&str> =
@@ -32,30 +34,57 @@ pub(crate) fn topic(topic: Option<&str>) -> Result<String, String> {
     })
 }
 
-/// The rules of the grammar of that name, or that have that keyword.
+/// Rules that stand everywhere: shown when they are asked for, not where they are used.
+const GENERAL: &[&str] = &[
+    "query", "expr", "sum", "factor", "source", "ident", "text", "number", "column", "name", "span", "unit",
+    "body", "table",
+];
+
+/// The rules of the grammar of that name with those they are made of, or those that have that keyword.
 fn rules(topic: &str) -> Option<String> {
-    let keyword = format!("'{}'", topic.to_ascii_uppercase());
     let all = paragraphs();
-    let named =
-        |rule: &&String| rule.split("::=").next().is_some_and(|name| name.trim().eq_ignore_ascii_case(topic));
-    let has_keyword = |rule: &&String| rule.contains(&keyword) && !rule.starts_with("RESERVED");
-    let found: Vec<&String> =
-        all.iter().filter(named).chain(all.iter().filter(|r| has_keyword(r) && !named(r))).collect();
-    (!found.is_empty()).then(|| found.iter().map(|rule| format!("{rule}\n")).collect())
+    let mut found: Vec<&Rule> = all.iter().filter(|r| r.name.eq_ignore_ascii_case(topic)).collect();
+    let mut next = 0;
+    while let Some(rule) = found.get(next) {
+        let words: Vec<&str> = rule.text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
+        let parts =
+            all.iter().filter(|r| words.contains(&r.name.as_str()) && !GENERAL.contains(&r.name.as_str()));
+        let new: Vec<&Rule> =
+            parts.filter(|r| r.is_lower() && !found.iter().any(|f| f.name == r.name)).collect();
+        found.extend(new);
+        next += 1;
+    }
+    if found.is_empty() {
+        let keyword = format!("'{}'", topic.to_ascii_uppercase());
+        found = all.iter().filter(|r| r.is_lower() && r.text.contains(&keyword)).collect();
+    }
+    (!found.is_empty()).then(|| found.iter().map(|rule| format!("{}\n", rule.text)).collect())
 }
 
-/// Each rule with its continuation lines.
-fn paragraphs() -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
+/// A rule of the grammar with its continuation lines.
+struct Rule {
+    name: String,
+    text: String,
+}
+
+impl Rule {
+    /// A rule of syntax, not of tokens.
+    fn is_lower(&self) -> bool {
+        self.name.starts_with(|c: char| c.is_ascii_lowercase())
+    }
+}
+
+fn paragraphs() -> Vec<Rule> {
+    let mut all: Vec<Rule> = Vec::new();
     for line in GRAMMAR.lines() {
-        if line.contains("::=") && !line.starts_with(' ') {
-            all.push(line.to_owned());
-        } else if line.trim_start().starts_with(['|', '('])
-            && !line.trim_start().starts_with("(*")
-            && let Some(rule) = all.last_mut()
-        {
-            rule.push('\n');
-            rule.push_str(line);
+        let is_continued = line.starts_with(' ') && line.trim_start().starts_with(['|', '(']);
+        match (line.split_once("::="), all.last_mut()) {
+            (Some((name, _)), _) => all.push(Rule { name: name.trim().to_owned(), text: line.to_owned() }),
+            (None, Some(rule)) if is_continued && !line.contains("(*") => {
+                rule.text.push('\n');
+                rule.text.push_str(line);
+            }
+            _ => {}
         }
     }
     all
@@ -81,6 +110,7 @@ mod tests {
             (Some("CORRELATE"), "'MAXLAG' sum"),
             (Some("crossmatch"), "'WITHIN' sum match_opt*"),
             (Some("maxlag"), "cc_opt"),
+            (Some("gaps"), "In the language:\ngaps        ::= 'GAPS' 'OF' codes"),
         ];
         for (name, want) in cases {
             assert!(topic(name).is_ok_and(|t| t.contains(want)), "{name:?}");

@@ -36,6 +36,9 @@ use crate::style::Streams;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let streams = Streams::new(arguments.common.color);
+    // The prompt draws on standard output, which is for data where it is no terminal.
+    let is_prompt =
+        std::io::stdin().is_terminal() && streams.is_stdout_terminal && !arguments.common.print_query;
     let code = match &arguments.command {
         Some(Command::Demo(options)) => return demo::run(options),
         Some(Command::Completions { shell }) => print(&help::completions(*shell)),
@@ -46,9 +49,7 @@ fn main() -> ExitCode {
         Some(Command::Check(check)) => run_check(check, &arguments, streams),
         Some(Command::Query(query)) => run_query(query, &arguments, streams),
         Some(command) => run_command(command, &arguments, streams),
-        None if std::io::stdin().is_terminal() && !arguments.common.print_query => {
-            prompt(&arguments, streams)
-        }
+        None if is_prompt => prompt(&arguments, streams),
         None => {
             let rows = arguments.rows.clone();
             run_source(script::from_file(Path::new("-")), rows, &arguments, streams)

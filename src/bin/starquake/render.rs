@@ -210,8 +210,11 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Functions that print a row's cell of each column.
-fn cells(batch: &Batch, is_terminal: bool) -> Result<Vec<Box<dyn Fn(usize) -> Option<String> + '_>>> {
+/// Prints the cell of a row; `None` is NULL.
+type Cell<'a> = Box<dyn Fn(usize) -> Option<String> + 'a>;
+
+/// The printer of each column.
+fn cells(batch: &Batch, is_terminal: bool) -> Result<Vec<Cell<'_>>> {
     let fields = batch.schema_ref().fields().iter();
     let printers = fields.zip(batch.columns()).map(|(field, array)| {
         let printer = Printer::new(array).ok_or_else(|| Error::Refused {
@@ -230,7 +233,7 @@ fn cells(batch: &Batch, is_terminal: bool) -> Result<Vec<Box<dyn Fn(usize) -> Op
             }
             Some(one_line(&text).into_owned())
         };
-        Ok(Box::new(cell) as Box<dyn Fn(usize) -> Option<String>>)
+        Ok(Box::new(cell) as Cell<'_>)
     });
     printers.collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use starquake::database::{Cancel, Database, Outcome, Session};
-use starquake::error::{Diagnostic, Error, Result, Source};
+use starquake::error::{Error, Result, Source};
 use starquake::lang::parse;
 use starquake::lang::syntax::{Expr, ExprKind, LetValue, Range, Statement, StatementKind};
 use starquake::model::table::{Batch, Schema};
@@ -181,8 +181,12 @@ impl starquake::database::Output for NoRows {
 }
 
 /// `0.012 s`
-pub(crate) fn seconds(time: Duration) -> String {
-    format!("{:.3} s", time.as_secs_f64())
+fn seconds(time: Duration) -> String {
+    if time < Duration::from_millis(1) {
+        "<0.001 s".to_owned()
+    } else {
+        format!("{:.3} s", time.as_secs_f64())
+    }
 }
 
 /// Line of a statement, from 1.
@@ -197,12 +201,12 @@ pub(crate) fn has_rows(statement: &Statement) -> bool {
 }
 
 /// `LET name = value` of a `name=value`; what is no expression, or names columns, is a text.
-fn parameter_statement(parameter: &str) -> Result<(Source, String, Statement), Diagnostic> {
+fn parameter_statement(parameter: &str) -> Result<(Source, String, Statement)> {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     let (name, value) = (name.trim(), value.trim());
     let parse = |text: String| {
         let source = Source { name: format!("-P {name}"), text };
-        parse::statement(&source.name, &source.text).map(|statement| (source, statement))
+        parse::statement(&source.name, &source.text).map(|statement| (source, statement)).map_err(Error::from)
     };
     let parsed = parse(format!("LET {} = {value}", name_of(name))).ok().filter(|(_, s)| !names_columns(s));
     let (source, statement) = match parsed {
@@ -253,7 +257,7 @@ mod tests {
             ("v=(FROM t)", "LET v = (FROM t)"),
         ];
         for (parameter, want) in cases {
-            assert_eq!(parameter_statement(parameter).map(|p| p.0.text), Ok(want.to_owned()), "{parameter}");
+            assert_eq!(parameter_statement(parameter).unwrap().0.text, want, "{parameter}");
         }
     }
 }
