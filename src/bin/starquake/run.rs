@@ -155,13 +155,15 @@ impl<'a> Runner<'a> {
     fn rows_part(&self, rows: u64, shown: Option<Shown>) -> String {
         let mut text = counted(rows, "row");
         let Some(shown) = shown else { return text };
-        if shown.rows < rows {
-            let all = if self.manner.is_prompt { ".last" } else { "-o FILE or a pipe has all" };
-            text.push_str(&format!(", {} shown: {all}", thousands(shown.rows)));
-        }
-        if shown.columns < shown.columns_in_all {
-            let all = if self.manner.is_prompt { "\\x" } else { "-o FILE or a pipe has all" };
-            text.push_str(&format!(", {} of {} columns shown: {all}", shown.columns, shown.columns_in_all));
+        let rows_way = (shown.rows < rows).then(|| format!("{} shown", thousands(shown.rows)));
+        let columns_way = (shown.columns < shown.columns_in_all)
+            .then(|| format!("{} of {} columns shown", shown.columns, shown.columns_in_all));
+        if self.manner.is_prompt {
+            text.push_str(&rows_way.map_or(String::new(), |w| format!(", {w}: .last")));
+            text.push_str(&columns_way.map_or(String::new(), |w| format!(", {w}: \\x")));
+        } else if rows_way.is_some() || columns_way.is_some() {
+            let ways: Vec<String> = rows_way.into_iter().chain(columns_way).collect();
+            text.push_str(&format!(", {}: -o FILE has all", ways.join(", ")));
         }
         text
     }
