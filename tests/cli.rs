@@ -214,6 +214,8 @@ fn usage_and_syntax_are_code_2_and_run_nothing() {
         (&["query", "FROM stars", "--format", "jsn"], "did you mean `json`?"),
         (&["query", "FROM stars", "-o", "x.votable"], "not written yet"),
         (&["query", "FROM stars; FROM stars", "-o", "x.csv"], "one file holds one table"),
+        (&["query", "LET a = 1", "-o", "x.csv"], "nothing here gives rows"),
+        (&["new.sqk", "import", "catalog", "stars.csv", "--read-only"], "there is no database new.sqk"),
         (&["query", "FROM stars", "-P", "three"], "NAME=VALUE"),
         (&["query", "FROM stars", "--timeout", "3 parsecs"], "write a duration"),
         (&["query", "FROM stars", "--memory", "lots"], "4GiB"),
@@ -353,6 +355,18 @@ fn a_reader_that_goes_is_no_error() {
         BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ran = output(&child.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.err.as_str()), (141, ""), "{format}");
+    }
+}
+
+#[test]
+fn a_full_device_is_an_error() {
+    let world = World::new();
+    for format in ["csv", "table", "json"] {
+        let mut command = world.command(&["query", "FROM stars", "--format", format]);
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let ran = output(&command.stdout(full).output().unwrap());
+        assert_eq!(ran.code, 1, "{format}");
+        assert!(ran.err.contains("standard output") || ran.err.contains("the output"), "{}", ran.err);
     }
 }
 

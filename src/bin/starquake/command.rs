@@ -167,10 +167,7 @@ fn statement(text: String, runner: &mut Runner<'_>) {
 
 fn mode(name: &str, runner: &mut Runner<'_>) {
     if name.is_empty() {
-        say(&format!("{:?}", runner.target.format)
-            .to_ascii_lowercase()
-            .replace("file(", "")
-            .replace(')', ""));
+        say(runner.target.format.name());
         return;
     }
     let target = Format::parse(name)

@@ -26,7 +26,7 @@ use clap::Parser;
 use starquake::database::{Database, Options};
 use starquake::error::{Error, Source};
 use starquake::lang::parse;
-use starquake::lang::syntax::Statement;
+use starquake::lang::syntax::{Statement, StatementKind};
 
 use crate::args::{Arguments, CheckArgs, Command, Common, QueryArgs, Rows};
 use crate::output::{Stdout, Target};
@@ -63,7 +63,10 @@ fn print(text: &[u8]) -> u8 {
     match Stdout.write_all(text).and_then(|()| Stdout.flush()) {
         Ok(()) => exit::DONE,
         Err(_) if output::is_reader_gone() => exit::READER_GONE,
-        Err(e) => exit::usage(&format!("cannot write to standard output: {e}"), false),
+        Err(e) => {
+            exit::usage(&format!("cannot write to standard output: {e}"), false);
+            exit::FAILED
+        }
     }
 }
 
@@ -142,7 +145,11 @@ fn run_parsed(
             "one file holds one table, these statements give {tables}: write each with COPY (...) TO 'file'"
         ));
     }
-    let creates = matches!(arguments.command, Some(Command::Import(_)));
+    let may_have_rows = tables > 0 || statements.iter().any(|s| matches!(s.kind, StatementKind::Include(_)));
+    if target.path.is_some() && !may_have_rows {
+        return Err("nothing here gives rows to write with -o".to_owned());
+    }
+    let creates = matches!(arguments.command, Some(Command::Import(_))) && !common.read_only;
     let database = match open(arguments, creates)? {
         Ok(database) => database,
         Err(code) => return Ok(code),

@@ -62,6 +62,15 @@ impl Format {
         })
     }
 
+    /// As `--format` writes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Format::Table => "table",
+            Format::Markdown => "markdown",
+            Format::File(format) => format.name(),
+        }
+    }
+
     /// By the ending of a file name; CSV when it tells nothing.
     fn of_path(path: &Path) -> Result<Format, String> {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
@@ -155,7 +164,9 @@ impl Target {
         let file = self.path.as_deref().map(OutFile::create).transpose()?;
         let out: Box<dyn Write + Send> = match &file {
             Some(file) => file.writer(&name)?,
-            None if self.is_terminal() && self.format != Format::Table => Box::new(SafeText::default()),
+            None if self.is_terminal() && self.format != Format::Table => {
+                Box::new(SafeText { out: Stdout, pending: Vec::new() })
+            }
             None => Box::new(Stdout),
         };
         let rows = match self.format {
@@ -343,13 +354,14 @@ impl Write for Stdout {
 }
 
 /// Text of a table file on a terminal: line ends and tabs pass, what else a terminal would obey is escaped.
-#[derive(Debug, Default)]
-struct SafeText {
+#[derive(Debug)]
+struct SafeText<W> {
+    out: W,
     /// The beginning of a character whose end has not come yet.
     pending: Vec<u8>,
 }
 
-impl Write for SafeText {
+impl<W: Write> Write for SafeText<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pending.extend_from_slice(bytes);
         let mut text = String::new();
@@ -372,11 +384,47 @@ impl Write for SafeText {
             }
         }
         self.pending.drain(..used);
-        Stdout.write_all(text.as_bytes())?;
+        self.out.write_all(text.as_bytes())?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Stdout.flush()
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_files_on_a_terminal_are_safe_however_they_are_cut() {
+        let text = "id\tname\n1\t星\u{1b}[2J\u{9b}m\u{202e}\n";
+        let want = "id\tname\n1\t星\\u{1b}[2J\\u{9b}m\\u{202e}\n";
+        for size in 1..=text.len() {
+            let mut safe = SafeText { out: Vec::new(), pending: Vec::new() };
+            text.as_bytes().chunks(size).for_each(|chunk| safe.write_all(chunk).unwrap());
+            assert_eq!(String::from_utf8(safe.out).unwrap(), want, "{size}");
+        }
+        let mut safe = SafeText { out: Vec::new(), pending: Vec::new() };
+        safe.write_all(b"a\xffb").unwrap();
+        assert_eq!(safe.out, "a\u{fffd}b".as_bytes());
+    }
+
+    #[test]
+    fn formats_by_name_and_by_file() {
+        let names = ["table", "markdown", "csv", "tsv", "json", "ndjson", "parquet"];
+        assert!(names.iter().all(|name| Format::parse(name).is_ok_and(|f| f.name() == *name)));
+        let cases = [
+            ("a.csv", "csv"),
+            ("a.JSONL", "ndjson"),
+            ("a.pq", "parquet"),
+            ("a.md", "markdown"),
+            ("a", "csv"),
+        ];
+        for (path, want) in cases {
+            assert_eq!(Format::of_path(Path::new(path)).map(Format::name), Ok(want), "{path}");
+        }
+        assert!(Format::of_path(Path::new("a.vot")).is_err_and(|e| e.contains("not written yet")));
     }
 }

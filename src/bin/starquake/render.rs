@@ -160,7 +160,8 @@ impl<'a> Table<'a> {
                 self.heads.iter().zip(&fit.widths).map(|(h, w)| pad(&cut(&of(h), *w), *w, h.is_number));
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
-        let rule = fit.widths.iter().map(|w| "-".repeat(*w)).collect::<Vec<_>>().join("  ");
+        let widest = self.layout.terminal.unwrap_or(usize::MAX);
+        let rule = fit.widths.iter().map(|w| "-".repeat((*w).min(widest))).collect::<Vec<_>>().join("  ");
         let (names, units) = if fit.has_unit_line {
             let unit = |h: &Head| h.unit.as_ref().map_or(String::new(), |u| format!("[{u}]"));
             (titles(&|h: &Head| h.name.clone()), Some(titles(&unit)))
@@ -264,7 +265,8 @@ fn measure(heads: &[Head], rows: &[Vec<Option<String>>]) -> Vec<Measure> {
 fn fit(columns: &[Measure], terminal: Option<usize>) -> Fit {
     let total = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
     let widths: Vec<usize> = columns.iter().map(|c| c.title.max(c.cells).max(1)).collect();
-    let Some(terminal) = terminal.filter(|t| total(&widths) > *t) else {
+    // The lines of a plan and lists of paths are better wrapped than cut.
+    let Some(terminal) = terminal.filter(|t| columns.len() > 1 && total(&widths) > *t) else {
         return Fit { widths, has_unit_line: false };
     };
     let narrowest = |c: &Measure| {

@@ -111,9 +111,11 @@ impl<'a> Runner<'a> {
         let (result, is_over) = with_timeout(self.manner.timeout, &self.cancel, run);
         bar.clear();
         let rows = sink.rows();
+        if is_over {
+            self.cancel.reset();
+        }
         let outcome = match result {
             Err(Error::Interrupted) if is_over => {
-                self.cancel.reset();
                 return Err(Error::refused(
                     "the statement took longer than its time limit",
                     "raise --timeout",

@@ -81,6 +81,12 @@ fn a_terminal_is_never_too_narrow() {
 }
 
 #[test]
+fn the_only_column_is_never_cut() {
+    let (text, _) = drawn(&[("path", None, &[Some(PATH)])], terminal(20));
+    assert_eq!(text, format!("path\n{}\n{PATH}\n", "-".repeat(20)));
+}
+
+#[test]
 fn nothing_is_cut_elsewhere() {
     let (text, _) =
         drawn(&[("path", None, &[Some(PATH)]), ("x", Some("km"), &[Some("0.1")])], Layout::default());
