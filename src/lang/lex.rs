@@ -121,11 +121,18 @@ impl ParseError<In<'_>> for Miss {
     }
 }
 
-/// The start of `text`, behind a `#!` line, white space and comments.
+/// The start of `text`, behind its prologue, white space and comments.
 pub(crate) fn start<'a>(text: &'a str, state: &'a State) -> In<'a> {
     let i = LocatedSpan::new_extra(text, At { state, end: 0 });
-    let line = if text.starts_with("#!") { text.find('\n').unwrap_or(text.len()) } else { 0 };
-    i.take_from(line + blank(text.get(line..).unwrap_or("")))
+    let first = prologue(text);
+    i.take_from(first + blank(text.get(first..).unwrap_or("")))
+}
+
+/// Bytes of a byte order mark and a first line that starts with `#!`.
+pub(crate) fn prologue(text: &str) -> usize {
+    let rest = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let line = if rest.starts_with("#!") { rest.find('\n').unwrap_or(rest.len()) } else { 0 };
+    text.len() - rest.len() + line
 }
 
 /// The span from `start` to the last token read.

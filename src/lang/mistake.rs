@@ -131,10 +131,25 @@ pub(crate) fn explain(text: &str, at: usize, expected: &[Expected]) -> Diagnosti
     RULES.iter().find_map(|rule| rule(&mistake)).unwrap_or_else(|| clauses::anything(&mistake))
 }
 
+/// The last token of a text; empty when there is none, or a comment is open.
+pub(crate) fn last_token(text: &str) -> &str {
+    let (mut last, mut end) = ("", lex::prologue(text));
+    loop {
+        let token = token_at(text, end);
+        if token.kind == Kind::End {
+            return last;
+        }
+        if text.get(token.span.start..).is_some_and(|rest| rest.starts_with("/*")) {
+            return "";
+        }
+        (last, end) = (token.text, token.span.end);
+    }
+}
+
 /// The tokens from the start of the statement to `at`.
 fn statement_before(text: &str, at: usize) -> Vec<Token<'_>> {
     let mut all = Vec::new();
-    let mut end = if text.starts_with("#!") { text.find('\n').unwrap_or(text.len()) } else { 0 };
+    let mut end = lex::prologue(text);
     loop {
         let token = token_at(text, end);
         if token.span.start >= at || token.kind == Kind::End {
@@ -210,7 +225,8 @@ fn visible(c: char) -> Vec<char> {
 #[cfg(test)]
 mod tests {
     use crate::lang::diagnostic::render;
-    use crate::lang::parse::script;
+    use crate::lang::ebnf_tests::{Random, corpus, mutant};
+    use crate::lang::parse::{expected, script};
 
     /// Rows of `stage, statement, caret_at, message, help`; the caret stands at the last place where `caret_at` does,
     /// `<end>` behind the text.
@@ -246,6 +262,28 @@ mod tests {
     #[test]
     fn more_mistakes() {
         check(include_str!("../../tests/data/wrong_syntax.tsv"));
+    }
+
+    /// Whatever is written, there is an answer with a place in the text, and it can be drawn.
+    #[test]
+    fn mutants_are_drawn() {
+        let corpus = corpus();
+        let mut random = Random(11);
+        let odd =
+            ["\u{a0}", "\u{1b}", "\t", "\n", "漢", "\u{301}", "\u{202e}", "“", "''", "\"", "$", "\\", "\0"];
+        for _ in 0..10_000 {
+            let mut text = mutant(&corpus, &mut random);
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            let at = places.get(random.below(places.len())).copied().unwrap_or(0);
+            text.insert_str(at, odd[random.below(odd.len())]);
+            let _ = expected(&text, random.below(text.len() + 1));
+            let Err(d) = script("x", &text) else { continue };
+            let span = d.span.unwrap();
+            assert!(span.start <= span.end && span.end <= text.len() + 1, "{span:?} {text}");
+            assert!(text.is_char_boundary(span.start) && !d.message.is_empty(), "{text}");
+            let drawn = render(&d, false);
+            assert_eq!(drawn.lines().count(), 4, "{drawn}");
+        }
     }
 
     #[test]

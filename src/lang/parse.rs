@@ -72,18 +72,22 @@ pub fn statement(source_name: &str, text: &str) -> Result<Statement, Diagnostic>
 pub fn expected(text: &str, at: usize) -> Vec<String> {
     let Some(before) = text.get(..at) else { return Vec::new() };
     let before = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$');
+    // a character of no token: a comment or string that is still open swallows it
+    let probed = format!("{before}\u{1}");
     let state = State::default();
-    let complete = statements(lex::start(before, &state)).is_ok();
-    if state.far.get() < before.len() || state.fatal.borrow().is_some() {
+    let _ = statements(lex::start(&probed, &state));
+    if state.far.get() != before.len() || state.fatal.borrow().is_some() {
         return Vec::new();
     }
     let mut set = state.expected.take();
-    if complete {
-        set.push(Expected::Token("END"));
-    }
     set.sort();
     set.dedup();
     set.into_iter().map(spelled).collect()
+}
+
+/// Whether the last token of `text` is a `;` outside strings and comments: what a prompt waits for.
+pub fn ends_in_semicolon(text: &str) -> bool {
+    mistake::last_token(text) == ";"
 }
 
 fn spelled(what: Expected) -> String {

@@ -41,9 +41,16 @@ pub struct Traces<'a> {
     pub moving: &'a [f64],
     /// Index in `moving` of the sample that lies under the first one of `fixed` at lag 0.
     pub origin: usize,
+    /// Sum of squares of `fixed`.
+    fixed_energy: f64,
 }
 
-impl Traces<'_> {
+impl<'a> Traces<'a> {
+    /// `fixed` under `moving`, its first sample under number `origin` at lag 0.
+    pub fn new(fixed: &'a [f64], moving: &'a [f64], origin: usize) -> Traces<'a> {
+        Traces { fixed, moving, origin, fixed_energy: dot(fixed, fixed) }
+    }
+
     /// The coefficient at an integer lag, positive when the signal is later in `moving`. With [`Norm::Sliding`],
     /// `None` where the lag leaves `moving`. A window without energy gives 0.
     pub fn coefficient(&self, norm: Norm, lag: isize) -> Option<f64> {
@@ -65,7 +72,7 @@ impl Traces<'_> {
                 (product, dot(window, window))
             }
         };
-        let scale = (dot(self.fixed, self.fixed) * energy).sqrt();
+        let scale = (self.fixed_energy * energy).sqrt();
         Some(if scale > 0.0 { product / scale } else { 0.0 })
     }
 
@@ -105,7 +112,7 @@ mod tests {
             reach in 0_usize..15,
         ) {
             let moving = &pool[..fixed.len() + 2 * reach];
-            let t = Traces { fixed: &fixed, moving, origin: reach };
+            let t = Traces::new(&fixed, moving, reach);
             for norm in [Norm::Sliding, Norm::Full] {
                 for lag in -(reach as isize)..=reach as isize {
                     let got = t.coefficient(norm, lag);
@@ -121,15 +128,15 @@ mod tests {
             a in proptest::collection::vec(-1.0_f64..1.0, 33), b in proptest::collection::vec(-1.0_f64..1.0, 33),
             lag in -32_isize..33,
         ) {
-            let ab = Traces { fixed: &a, moving: &b, origin: 0 }.coefficient(Norm::Full, lag);
-            let ba = Traces { fixed: &b, moving: &a, origin: 0 }.coefficient(Norm::Full, -lag);
+            let ab = Traces::new(&a, &b, 0).coefficient(Norm::Full, lag);
+            let ba = Traces::new(&b, &a, 0).coefficient(Norm::Full, -lag);
             prop_assert_eq!(ab, ba);
         }
     }
 
     #[test]
     fn silence_has_no_coefficient() {
-        let t = Traces { fixed: &[0.0; 4], moving: &[1.0; 6], origin: 1 };
+        let t = Traces::new(&[0.0; 4], &[1.0; 6], 1);
         assert_eq!(t.coefficient(Norm::Sliding, 1), Some(0.0));
         assert_eq!(t.lags(Norm::Sliding, -9, 9), (-1, 1));
     }

@@ -11,6 +11,7 @@
 mod channels;
 mod coarse;
 mod measure;
+mod plan;
 mod rows;
 mod station;
 
@@ -99,8 +100,11 @@ impl Spec {
         if self.phases.is_empty() {
             return bad("no PHASE to correlate".to_owned(), "PHASE P ON 'Z' WINDOW -0.2 s .. 1 s LAG 0.3 s");
         }
-        for p in &self.phases {
+        for (i, p) in self.phases.iter().enumerate() {
             let name = &p.phase.name;
+            if self.phases[..i].iter().any(|q| q.phase == p.phase) {
+                return bad(format!("PHASE {name} is given twice"), "one PHASE clause for each phase");
+            }
             let (a, b) = p.window_s;
             if !(a < b && (b - a).is_finite()) {
                 return bad(format!("the WINDOW of {name} is empty: {a} s .. {b} s"), "WINDOW -0.2 s .. 1 s");
@@ -194,7 +198,7 @@ pub fn correlate(
     let start = Instant::now();
     let catalogue = with_networks(catalogue, waveforms)?;
     let found = pairs(&catalogue, stations, &pair_spec(spec))?;
-    let work = station::jobs(&catalogue, &found.pairs, spec);
+    let work = plan::jobs(&catalogue, &found.pairs, spec);
     let mut stats = Stats {
         pair_stats: found.stats,
         pairs: found.pairs.len(),

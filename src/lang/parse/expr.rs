@@ -365,25 +365,32 @@ fn call_or_column(i: In<'_>) -> Res<'_, ExprKind> {
     }
     // a call would have been possible
     let _ = mark("(")(rest);
-    map(name, ExprKind::Column).parse(i)
+    let (rest, name) = more_parts(i, rest, first)?;
+    Ok((rest, ExprKind::Column(name)))
 }
 
-/// `call ::= callee "(" ( "*" | 'DISTINCT'? expr ( "," expr )* )? ")"`, from the bracket on.
+/// `call ::= ident "(" ( "*" | ( 'DISTINCT' | 'ALL' )? expr ( "," expr )* )? ")"`, from the bracket on.
 fn call(i: In<'_>, name: Ident) -> Res<'_, ExprKind> {
     brackets(i, |i| {
         if let Ok((i, _)) = mark("*")(i) {
             return Ok((i, ExprKind::Call { name, distinct: false, star: true, args: Vec::new() }));
         }
-        let arguments = pair(opt(kw("DISTINCT")), separated_list1(mark(","), expr));
+        let quantifier = alt((map(kw("DISTINCT"), |_| true), map(kw("ALL"), |_| false)));
+        let arguments = pair(opt(quantifier), separated_list1(mark(","), expr));
         let (i, found) = opt(arguments).parse(i)?;
-        let (distinct, args) = found.map_or((false, Vec::new()), |(d, args)| (d.is_some(), args));
+        let (distinct, args) = found.map_or((false, Vec::new()), |(d, args)| (d.unwrap_or(false), args));
         Ok((i, ExprKind::Call { name, distinct, star: false, args }))
     })
 }
 
 /// `name ::= ident ( "." ident ( "." ident )? )?`
 pub(crate) fn name(i: In<'_>) -> Res<'_, Name> {
-    let (mut rest, first) = ident(i)?;
+    let (rest, first) = ident(i)?;
+    more_parts(i, rest, first)
+}
+
+/// The name that starts at `i`, from behind its first part on.
+fn more_parts<'a>(i: In<'a>, mut rest: In<'a>, first: Ident) -> Res<'a, Name> {
     let mut parts = vec![first];
     while parts.len() < 3 {
         let (next, Some(part)) = opt(preceded(mark("."), ident)).parse(rest)? else { break };

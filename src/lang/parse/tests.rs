@@ -177,7 +177,7 @@ fn variables_stand_where_strings_do() {
 #[test]
 fn what_is_expected() {
     // the text up to the cursor, some of what may follow, some of what may not
-    let cases: [(&str, &[&str], &[&str]); 14] = [
+    let cases: [(&str, &[&str], &[&str]); 16] = [
         ("", &["SELECT", "GAPS", "LET"], &["WHERE", "<name>"]),
         ("SEL", &["SELECT", "GAPS", "LET"], &["WHERE", "<name>"]),
         ("SELECT a ", &["FROM", ",", "AS", "+"], &["JOIN", "<unit>"]),
@@ -192,6 +192,8 @@ fn what_is_expected() {
         ("SELECT (a, ", &[], &["<name>"]),
         ("SELECT 'a", &[], &["<name>"]),
         ("SELECT a ORDER ", &["BY"], &["<name>"]),
+        ("SELECT a -- ", &[], &["FROM"]),
+        ("SELECT a /* b ", &[], &["FROM"]),
     ];
     for (text, some, none) in cases {
         let found = expected(text, text.len());
@@ -304,4 +306,25 @@ fn values_of_the_command_line() {
     for text in ["", "3 arcsecs", "1 2", "SELECT 1"] {
         assert!(value("-P", text).unwrap_err().is_syntax, "{text}");
     }
+}
+
+#[test]
+fn what_a_prompt_waits_for() {
+    for text in ["SELECT 1;", "SELECT 1; -- done", "SELECT 1; /* done */ ", ";"] {
+        assert!(ends_in_semicolon(text), "{text}");
+    }
+    for text in ["", "SELECT 1", "SELECT ';", "SELECT 1 -- ;", "SELECT 1 /* ;", "SELECT ';'", "SELECT \";\""]
+    {
+        assert!(!ends_in_semicolon(text), "{text}");
+    }
+}
+
+#[test]
+fn what_stands_before_the_first_statement() {
+    for text in ["#!/usr/bin/env sq\nSELECT 1", "\u{feff}SELECT 1", "\u{feff}#! x\n-- y\nSELECT 1", "#! only"]
+    {
+        assert!(script("x", text).is_ok(), "{text}");
+    }
+    let wrong = script("x", "\u{feff}#! x\nSELCT 1").unwrap_err();
+    assert_eq!((wrong.message.as_str(), wrong.span.unwrap().start), ("unknown statement `SELCT`", 8));
 }

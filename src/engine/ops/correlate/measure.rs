@@ -65,7 +65,7 @@ impl<'a> Part<'a> {
         let origin = index(second, from)?;
         let lags = lag_samples(clause.lag_s, rate);
         let holds = origin >= lags && origin + fixed.len() + lags <= second.samples.len();
-        let traces = Traces { fixed, moving: &second.samples, origin };
+        let traces = Traces::new(fixed, &second.samples, origin);
         if holds { Ok((traces, from)) } else { Err(Reason::Short) }
     }
 }

@@ -11,6 +11,7 @@ use crate::model::time::Time;
 
 mod components;
 mod fdtcc;
+mod oracle;
 mod synthetic;
 
 /// Waveforms in memory: one record per entry.

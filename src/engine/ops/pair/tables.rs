@@ -66,18 +66,17 @@ pub struct Pick {
 impl Pick {
     /// Of two picks of one phase, the one to keep comes first: manual, heavier, earlier, smaller id.
     fn preference(&self, other: &Pick) -> Ordering {
-        let key = |p: &Pick| (p.mode, p.time);
         self.mode
             .cmp(&other.mode)
             .then(other.weight.total_cmp(&self.weight))
-            .then(key(self).cmp(&key(other)))
+            .then(self.time.cmp(&other.time))
             .then_with(|| self.pick_id.cmp(&other.pick_id))
     }
 
+    /// The order of the picks of an event; equal for picks of one phase at one station.
     fn place(&self, other: &Pick) -> Ordering {
-        let key = |p: &Pick| (Arc::clone(&p.station), p.phase.written().to_owned());
-        key(self)
-            .cmp(&key(other))
+        (&self.station, self.phase.written())
+            .cmp(&(&other.station, other.phase.written()))
             .then_with(|| self.network.cmp(&other.network))
             .then_with(|| self.phase.cmp(&other.phase))
     }

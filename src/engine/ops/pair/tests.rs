@@ -223,6 +223,51 @@ fn stations_limit_links() {
 }
 
 #[test]
+fn rows_come_from_batches() {
+    use crate::model::table::Batch;
+    use arrow_array::{ArrayRef, Float32Array, Int32Array, StringArray, TimestampNanosecondArray};
+    let text = |t: &[Option<&str>]| -> ArrayRef { Arc::new(StringArray::from(t.to_vec())) };
+    let time = |t: &[Option<i64>]| -> ArrayRef {
+        Arc::new(TimestampNanosecondArray::from(t.to_vec()).with_timezone("UTC"))
+    };
+    let float = |t: &[Option<f32>]| -> ArrayRef { Arc::new(Float32Array::from(t.to_vec())) };
+    let events = Batch::try_from_iter([
+        ("event_id", text(&[Some("b"), Some("a")])),
+        ("number", Arc::new(Int32Array::from(vec![Some(7), None])) as ArrayRef),
+        ("time", time(&[Some(20), Some(10)])),
+        ("latitude", float(&[Some(35.5), None])),
+        ("longitude", float(&[Some(-117.5), Some(1.0)])),
+        ("depth_km", float(&[None, Some(3.0)])),
+    ]);
+    let nothing = || text(&[None, None, None]);
+    let picks = Batch::try_from_iter([
+        ("pick_id", text(&[Some("1"), Some("2"), Some("3")])),
+        ("event_id", text(&[Some("a"), Some("b"), Some("c")])),
+        ("network", text(&[Some(""), Some("XX"), None])),
+        ("station", text(&[Some("A"), Some("A"), Some("A")])),
+        ("location", text(&[None, Some(""), None])),
+        ("channel", nothing()),
+        ("phase", text(&[Some("IPU0"), Some("S"), Some("P")])),
+        ("time", time(&[Some(30), Some(40), Some(50)])),
+        ("weight", float(&[None, Some(0.5), None])),
+        ("mode", text(&[Some("manual"), Some("automatic"), None])),
+    ]);
+    let (events, picks) = (events.expect("events"), picks.expect("picks"));
+    let c = Catalogue::from_batches(std::slice::from_ref(&events), &[picks]).expect("rows");
+    let ids: Vec<&str> = c.events.iter().map(|e| e.event_id.as_str()).collect();
+    assert_eq!((ids, c.stray_picks), (vec!["a", "b"], 1));
+    assert_eq!((c.events[1].number, c.events[1].depth_km, c.events[0].position()), (Some(7), None, None));
+    let (a, b) = (&c.picks[0][0], &c.picks[1][0]);
+    assert_eq!((a.network.as_deref(), a.phase.name.as_str(), a.weight, a.mode), (None, "P", 1.0, 0));
+    assert_eq!(
+        (b.network.as_deref(), b.location.as_deref(), b.weight, b.mode),
+        (Some("XX"), Some(""), 0.5, 2)
+    );
+    let error = Catalogue::from_batches(&[], &[events]).map(|_| ()).expect_err("no such column");
+    assert!(error.to_string().contains("`pick_id`"), "{error}");
+}
+
+#[test]
 fn batches_go_in_and_out() {
     let places = [(35.0, -117.0, 5.0), (35.0, -117.0, 6.5)];
     let c = clustered(&places);

@@ -100,20 +100,23 @@ fn read(
     stretches: &[Stretch],
     span: (Time, Time),
 ) -> Result<std::result::Result<Vec<Piece>, Reason>> {
-    let mut pieces = Vec::new();
+    let (mut pieces, mut samples) = (Vec::new(), 0);
     for stretch in stretches.iter().filter(|s| s.start <= span.1 && s.end >= span.0) {
         match waveforms.read(stretch, widened(span, stretch.sampling_rate_hz)) {
-            Ok(found) => pieces.extend(found),
+            Ok(found) => {
+                samples += found.iter().map(|p| p.samples.len()).sum::<usize>();
+                pieces.extend(found);
+            }
             Err(Error::Data(_) | Error::Io { .. }) => return Ok(Err(Reason::Unreadable)),
             Err(other) => return Err(other),
         }
-    }
-    if pieces.iter().map(|p| p.samples.len()).sum::<usize>() > WINDOW_SAMPLES {
-        return Err(Error::Limit {
-            what: "a window".to_owned(),
-            limit: format!("{WINDOW_SAMPLES} samples"),
-            help: "make WINDOW shorter".to_owned(),
-        });
+        if samples > WINDOW_SAMPLES {
+            return Err(Error::Limit {
+                what: "a window".to_owned(),
+                limit: format!("{WINDOW_SAMPLES} samples"),
+                help: "make WINDOW shorter".to_owned(),
+            });
+        }
     }
     Ok(Ok(pieces))
 }
@@ -292,6 +295,10 @@ fn window(
     request: &Request,
     rate_hz: f64,
 ) -> std::result::Result<Window, Reason> {
+    let (a, b) = sample_range(request.span_s, rate_hz);
+    if b < a {
+        return Err(Reason::Short);
+    }
     let cut = Cut { span_s: request.span_s, lag_s: request.lag_s, how: &request.conditioning, rate_hz };
     let c = cut.condition(run)?;
     let quiet = noise.and_then(|(run, length_s)| {

@@ -105,9 +105,10 @@ fn a_refused_component_leaves_the_others() {
 #[test]
 fn windows_keep_clear_of_the_other_phase() {
     // S-P in s, SHORTEN NONE, picks of S there, rows, reasons
-    let cases: [(f64, bool, bool, usize, &[&str]); 4] = [
+    let cases: [(f64, bool, bool, usize, &[&str]); 5] = [
         (6.0, false, true, 2, &[]),
         (1.0, false, true, 0, &["short", "short"]),
+        (0.1, false, true, 0, &["short", "short"]),
         (1.0, true, true, 2, &[]),
         (6.0, false, false, 1, &[]),
     ];
@@ -198,9 +199,10 @@ fn two_networks_are_an_error_that_names_both() {
 #[test]
 fn impossible_options_are_refused() {
     type Change = fn(&mut Spec);
-    let cases: [(&str, Change); 7] = [
+    let cases: [(&str, Change); 8] = [
         ("PHASE", |s| s.phases.clear()),
         ("WINDOW", |s| s.phases[0].window_s = (1.0, -1.0)),
+        ("twice", |s| s.phases[1].phase = s.phases[0].phase.clone()),
         ("LAG", |s| s.phases[0].lag_s = 0.0),
         ("MINCC", |s| s.phases[0].min_cc = 65.0),
         ("TAPER", |s| s.taper = Some(2.0)),

@@ -109,3 +109,23 @@ fn exactly_placed() {
     let (name, cc, dt) = &sliding[2];
     assert!(name == "B918 P" && (cc - 0.94).abs() < 0.01 && (dt - 0.0897).abs() < 3e-4, "{sliding:?}");
 }
+
+#[test]
+fn links_are_those_of_its_dt_ct() {
+    let Some(root) = data() else { return };
+    let (catalogue, _) = world(&root);
+    let spec = PairSpec { max_separation: Some(MaxSep::Km(2.0)), ..PairSpec::default() };
+    let found = pairs(&catalogue, None, &spec).expect("pairs");
+    assert_eq!(found.pairs.len(), 1);
+    let links = crate::engine::ops::pair::links_batch(&catalogue, &found).expect("batch");
+    let names = text(&links, "station").into_iter().zip(text(&links, "phase"));
+    let times = float(&links, "tt1").into_iter().zip(float(&links, "tt2"));
+    let mut got: Vec<String> =
+        names.zip(times).map(|((s, p), (a, b))| format!("{s} {a:.3} {b:.3} 1.0000 {p}")).collect();
+    let file = std::fs::read_to_string(root.join("dt.ct")).expect("dt.ct");
+    let mut want: Vec<String> =
+        file.lines().skip(1).map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    got.sort();
+    want.sort();
+    assert_eq!(got, want);
+}

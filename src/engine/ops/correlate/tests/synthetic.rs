@@ -395,16 +395,3 @@ fn kernels_do_not_change_rows() {
     }
     assert_eq!(direct.rows.num_rows(), 28);
 }
-
-#[test]
-fn timing_tmp() {
-    let mut random = Random(77);
-    let sources: Vec<Source> = (0..300).map(|i| Source { noise: 0.1, ..source(i, &mut random) }).collect();
-    let mut s = p_wave();
-    for (c, lag) in [(0.5, 0.3), (0.999, 0.3), (0.5, 1.0)] {
-        s.phases[0].min_cc = c;
-        s.phases[0].lag_s = lag;
-        let out = run(&sources, &s);
-        eprintln!("{:?}", out.stats);
-    }
-}
