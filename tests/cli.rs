@@ -1,5 +1,7 @@
 //! The program as it is called: exit codes, what goes to which stream, what each subcommand asks of the language.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -76,119 +78,121 @@ fn output(output: &std::process::Output) -> Ran {
     Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
+/// Arguments and the statement they come to.
+const STATEMENTS: &[(&[&str], &str)] = &[
+    (
+        &["import", "waveforms", "/data/sds", "--layout", "SDS", "--into", "sds"],
+        "IMPORT WAVEFORMS '/data/sds' INTO sds LAYOUT SDS",
+    ),
+    (
+        &[
+            "import",
+            "waveforms",
+            "d",
+            "--layout",
+            "{network}/*",
+            "--near",
+            "picks",
+            "--within",
+            "1 h",
+            "--append",
+        ],
+        "IMPORT WAVEFORMS 'd' LAYOUT '{network}/*' NEAR picks WITHIN 1 h APPEND",
+    ),
+    (&["import", "waveforms", "d", "--where", "year = 2024"], "IMPORT WAVEFORMS 'd' WHERE year = 2024"),
+    (
+        &["import", "events", "it's.xml", "--format", "quakeml", "--replace"],
+        "IMPORT EVENTS 'it''s.xml' FORMAT quakeml REPLACE",
+    ),
+    (&["import", "stations", "inventory.xml"], "IMPORT STATIONS 'inventory.xml'"),
+    (
+        &[
+            "import",
+            "catalog",
+            "g.parquet",
+            "--into",
+            "gaia",
+            "--key",
+            "source_id",
+            "--position",
+            "ra,dec",
+            "--motion",
+            "pmra,pmdec",
+            "--epoch",
+            "2016.0",
+            "--frame",
+            "icrs",
+            "--units",
+            "pmra=mas/yr,parallax=mas",
+            "--nulls",
+            "mag=-999",
+        ],
+        "IMPORT CATALOG 'g.parquet' INTO gaia KEY source_id POSITION (ra, dec) MOTION (pmra, pmdec) FRAME icrs \
+          EPOCH 2016.0 NULLS (mag -999) UNITS (pmra mas/yr, parallax mas)",
+    ),
+    (
+        &[
+            "import",
+            "catalog",
+            "w.csv",
+            "--epoch",
+            "mjd mean",
+            "--time",
+            "mjd",
+            "--scale",
+            "utc",
+            "--sorted-by",
+            "id,order",
+        ],
+        "IMPORT CATALOG 'w.csv' EPOCH \"mjd mean\" TIME mjd SCALE utc SORTED BY id, \"order\"",
+    ),
+    (&["refresh"], "REFRESH"),
+    (&["refresh", "sds"], "REFRESH sds"),
+    (&["refresh", "--full", "sds"], "REFRESH FULL sds"),
+    (&["refresh", "--dry-run", "sds"], "SHOW CHANGES sds"),
+    (&["status"], "SHOW STATUS"),
+    (
+        &["gaps", "IU.ANMO.00.BH?", "--longer", "1 s", "--tolerance", "0.5 samples"],
+        "GAPS OF 'IU.ANMO.00.BH?' LONGER 1 s TOLERANCE 0.5 samples",
+    ),
+    (
+        &[
+            "gaps",
+            "--net",
+            "IU,II",
+            "--loc=--",
+            "--cha",
+            "BH?",
+            "--start",
+            "2024-01-01",
+            "--end",
+            "2024-060T12:00",
+        ],
+        "GAPS OF 'IU.*.--.BH?,II.*.--.BH?' DURING 2024-01-01T00:00:00Z .. 2024-02-29T12:00:00Z",
+    ),
+    (&["coverage", "--by", "1 d"], "COVERAGE OF '*.*.*.*' BY 1 d"),
+    (
+        &["files", "--sta", "ANMO", "--loc", "00"],
+        "SELECT DISTINCT path FROM segments WHERE code MATCHES '*.ANMO.00.*'",
+    ),
+    (
+        &["files", "--start", "2024-01-01", "--end", "2024-01-02"],
+        "SELECT DISTINCT path FROM segments WHERE code MATCHES '*.*.*.*' AND span OVERLAPS \
+          2024-01-01T00:00:00Z .. 2024-01-02T00:00:00Z",
+    ),
+    (
+        &["files", "--start", "2024-01-01"],
+        "SELECT DISTINCT path FROM segments WHERE code MATCHES '*.*.*.*' AND endtime > 2024-01-01T00:00:00Z",
+    ),
+    (&["compact"], "COMPACT"),
+    (&["compact", "order"], "COMPACT \"order\""),
+    (&["query", "FROM files;"], "FROM files;"),
+];
+
 #[test]
 fn each_subcommand_is_one_statement() {
     let world = World::empty();
-    let cases: &[(&[&str], &str)] = &[
-        (
-            &["import", "waveforms", "/data/sds", "--layout", "SDS", "--into", "sds"],
-            "IMPORT WAVEFORMS '/data/sds' INTO sds LAYOUT SDS",
-        ),
-        (
-            &[
-                "import",
-                "waveforms",
-                "d",
-                "--layout",
-                "{network}/*",
-                "--near",
-                "picks",
-                "--within",
-                "1 h",
-                "--append",
-            ],
-            "IMPORT WAVEFORMS 'd' LAYOUT '{network}/*' NEAR picks WITHIN 1 h APPEND",
-        ),
-        (&["import", "waveforms", "d", "--where", "year = 2024"], "IMPORT WAVEFORMS 'd' WHERE year = 2024"),
-        (
-            &["import", "events", "it's.xml", "--format", "quakeml", "--replace"],
-            "IMPORT EVENTS 'it''s.xml' FORMAT quakeml REPLACE",
-        ),
-        (&["import", "stations", "inventory.xml"], "IMPORT STATIONS 'inventory.xml'"),
-        (
-            &[
-                "import",
-                "catalog",
-                "g.parquet",
-                "--into",
-                "gaia",
-                "--key",
-                "source_id",
-                "--position",
-                "ra,dec",
-                "--motion",
-                "pmra,pmdec",
-                "--epoch",
-                "2016.0",
-                "--frame",
-                "icrs",
-                "--units",
-                "pmra=mas/yr,parallax=mas",
-                "--nulls",
-                "mag=-999",
-            ],
-            "IMPORT CATALOG 'g.parquet' INTO gaia KEY source_id POSITION (ra, dec) MOTION (pmra, pmdec) FRAME icrs \
-          EPOCH 2016.0 NULLS (mag -999) UNITS (pmra mas/yr, parallax mas)",
-        ),
-        (
-            &[
-                "import",
-                "catalog",
-                "w.csv",
-                "--epoch",
-                "mjd mean",
-                "--time",
-                "mjd",
-                "--scale",
-                "utc",
-                "--sorted-by",
-                "id,order",
-            ],
-            "IMPORT CATALOG 'w.csv' EPOCH \"mjd mean\" TIME mjd SCALE utc SORTED BY id, \"order\"",
-        ),
-        (&["refresh"], "REFRESH"),
-        (&["refresh", "sds"], "REFRESH sds"),
-        (&["refresh", "--full", "sds"], "REFRESH FULL sds"),
-        (&["refresh", "--dry-run", "sds"], "SHOW CHANGES sds"),
-        (&["status"], "SHOW STATUS"),
-        (
-            &["gaps", "IU.ANMO.00.BH?", "--longer", "1 s", "--tolerance", "0.5 samples"],
-            "GAPS OF 'IU.ANMO.00.BH?' LONGER 1 s TOLERANCE 0.5 samples",
-        ),
-        (
-            &[
-                "gaps",
-                "--net",
-                "IU,II",
-                "--loc=--",
-                "--cha",
-                "BH?",
-                "--start",
-                "2024-01-01",
-                "--end",
-                "2024-060T12:00",
-            ],
-            "GAPS OF 'IU.*.--.BH?,II.*.--.BH?' DURING 2024-01-01T00:00:00Z .. 2024-02-29T12:00:00Z",
-        ),
-        (&["coverage", "--by", "1 d"], "COVERAGE OF '*.*.*.*' BY 1 d"),
-        (
-            &["files", "--sta", "ANMO", "--loc", "00"],
-            "SELECT DISTINCT path FROM segments WHERE code MATCHES '*.ANMO.00.*'",
-        ),
-        (
-            &["files", "--start", "2024-01-01", "--end", "2024-01-02"],
-            "SELECT DISTINCT path FROM segments WHERE code MATCHES '*.*.*.*' AND span OVERLAPS \
-          2024-01-01T00:00:00Z .. 2024-01-02T00:00:00Z",
-        ),
-        (
-            &["files", "--start", "2024-01-01"],
-            "SELECT DISTINCT path FROM segments WHERE code MATCHES '*.*.*.*' AND endtime > 2024-01-01T00:00:00Z",
-        ),
-        (&["compact"], "COMPACT"),
-        (&["compact", "order"], "COMPACT \"order\""),
-        (&["query", "FROM files;"], "FROM files;"),
-    ];
-    for (args, want) in cases {
+    for (args, want) in STATEMENTS {
         let ran = world.run(&[args, &["--print-query"][..]].concat());
         assert_eq!(
             (ran.code, ran.out.as_str(), ran.err.as_str()),

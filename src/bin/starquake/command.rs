@@ -13,6 +13,7 @@ use crate::help;
 use crate::output::{Format, Target, replay};
 use crate::run::Runner;
 use crate::statement::{name_of, text_of};
+use crate::style::one_line;
 
 /// One command and its help.
 #[derive(Debug)]
@@ -217,7 +218,15 @@ fn last(rest: &str, runner: &mut Runner<'_>) {
 fn output(rest: &str, runner: &mut Runner<'_>) {
     let path = (!rest.is_empty()).then(|| PathBuf::from(rest));
     match Target::new(path, None, runner.target.streams) {
-        Ok(target) => runner.target = target,
+        Ok(target) => {
+            if let Some(path) = &target.path {
+                say(&format!(
+                    "the next answer goes to {}; .output alone ends that",
+                    one_line(&path.to_string_lossy())
+                ));
+            }
+            runner.target = target;
+        }
         Err(message) => complain(&message, runner),
     }
 }
