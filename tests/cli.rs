@@ -412,7 +412,8 @@ fn colours_only_where_they_are_wanted() {
     let wrong = ["query", "FORM x"];
     let always = ["query", "FORM x", "--color", "always"];
     let never = ["query", "FORM x", "--color", "never"];
-    let cases: &[(&[&str], &[(&str, &str)], bool)] = &[
+    type Environment<'a> = &'a [(&'a str, &'a str)];
+    let cases: &[(&[&str], Environment<'_>, bool)] = &[
         (&wrong, &[], false),
         (&wrong, &[("CLICOLOR_FORCE", "1")], true),
         (&wrong, &[("CLICOLOR_FORCE", "0")], false),
