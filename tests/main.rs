@@ -10,5 +10,7 @@ mod queries;
 mod correlate;
 /// Catalogues: import, cones, crossmatches, with real and generated skies.
 mod sky;
+/// The language, statement by statement, against golden answers.
+mod semantics;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;

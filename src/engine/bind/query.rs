@@ -350,7 +350,9 @@ fn project(input: Node, outputs: Vec<Output>) -> Node {
         })
         .collect();
     let is_identity = outputs.len() == input.columns.len()
-        && outputs.iter().enumerate().all(|(i, o)| matches!(o.value.expr, Expr::Column(k) if k == i));
+        && outputs.iter().enumerate().all(|(i, o)| {
+            matches!(o.value.expr, Expr::Column(k) if k == i) && o.name == input.columns[i].column.name
+        });
     if is_identity {
         return Node { plan: input.plan, columns };
     }
