@@ -3,6 +3,9 @@
 /// Helpers: a database in a temporary directory, answers as CSV, the real data where they are.
 mod support;
 
+/// The house: floors, the fence around unsafe code, lengths of files.
+mod architecture;
+
 /// The language: every statement of the design parses, every wrong one is refused at its place.
 mod queries;
 
@@ -12,3 +15,10 @@ mod correlate;
 mod sky;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
+
+/// Readers and writers in several processes.
+mod concurrency;
+/// The process is killed while it writes: the next one goes on.
+mod crash;
+/// Changes of an archive: what is read again, what is kept, what REFRESH refuses to believe.
+mod refresh;
