@@ -2,6 +2,10 @@
 
 /// Helpers: a database in a temporary directory, answers as CSV, the real data where they are.
 mod support;
+/// Helpers: this binary again as another process.
+mod child;
+/// Helpers: small waveform archives, made by our own writers.
+mod tree;
 
 /// The house: floors, the fence around unsafe code, lengths of files.
 mod architecture;
