@@ -22,7 +22,8 @@ const SURVEY_D: (f64, f64) = (55_200.0, 3_650.0);
 /// Standard deviation of what scatters.
 const SCATTER_MAG: f64 = 0.3;
 /// Columns.
-const NAMES: [(&str, &str); 5] = [("mjd", "d"), ("w1", "mag"), ("w1_err", "mag"), ("w2", "mag"), ("w2_err", "mag")];
+const NAMES: [(&str, &str); 5] =
+    [("mjd", "d"), ("w1", "mag"), ("w1_err", "mag"), ("w2", "mag"), ("w2_err", "mag")];
 
 /// The light curves, and which sources do what.
 #[derive(Clone, Debug, Default)]

@@ -184,7 +184,7 @@ impl Network {
 
     fn pick_row(&self, index: usize, arrival: &Arrival) -> Option<PickRow> {
         Some(PickRow {
-            pick_id: format!("smi:local/demo/pick/{}", index + 1),
+            pick_id: format!("smi:demo/pick{}", index + 1),
             event_id: self.quakes[arrival.event].id.clone(),
             network: Some(NETWORK.to_owned()),
             station: Some(self.stations[arrival.station].code.clone()),
@@ -236,15 +236,14 @@ fn quake(index: usize, random: &mut Random) -> Quake {
     let cluster = index % CLUSTERS.len();
     let (east, north, depth) = CLUSTERS[cluster];
     let offset = loop {
-        let offset: [f64; 3] =
-            std::array::from_fn(|_| random.uniform(-CLUSTER_RADIUS_KM, CLUSTER_RADIUS_KM));
+        let offset: [f64; 3] = std::array::from_fn(|_| random.uniform(-CLUSTER_RADIUS_KM, CLUSTER_RADIUS_KM));
         if offset.iter().map(|o| o * o).sum::<f64>() <= CLUSTER_RADIUS_KM * CLUSTER_RADIUS_KM {
             break offset;
         }
     };
     let seconds = FIRST_ORIGIN_S + BETWEEN_ORIGINS_S * index as f64 + random.uniform(-30.0, 30.0);
     Quake {
-        id: format!("smi:local/demo/event/{}", index + 1),
+        id: format!("smi:demo/{}", index + 1),
         cluster,
         origin: after(DATA_START, seconds),
         magnitude: (10.0 * random.uniform(1.0, 2.2)).round() / 10.0,
@@ -297,8 +296,7 @@ mod tests {
     #[test]
     fn picks_err_by_up_to_20_ms_and_lie_off_the_sample_grid() {
         let network = Network::new();
-        let errors: Vec<i64> =
-            network.arrivals.iter().filter_map(|a| Some(a.pick?.0 - a.time.0)).collect();
+        let errors: Vec<i64> = network.arrivals.iter().filter_map(|a| Some(a.pick?.0 - a.time.0)).collect();
         assert!(errors.len() > 900 && errors.len() < 960, "{}", errors.len());
         assert!(errors.iter().all(|e| e.abs() <= 20_000_000));
         let on_grid = network.arrivals.iter().filter(|a| a.time.0 % 10_000_000 == 0).count();

@@ -11,9 +11,9 @@ use starquake::format::table::{Format, Writer};
 use starquake::geometry::separation::separation_arcsec;
 use starquake::model::table::{Batch, Column, Schema, Type};
 
-use super::SEED;
 use super::random::Random;
 use super::world::create;
+use super::{FAULT, SEED};
 
 /// Rows of the first catalogue.
 pub(crate) const INFRARED_ROWS: usize = 100_000;
@@ -33,14 +33,8 @@ const INFRARED_ID_STEP: i64 = 7_919;
 const FIRST_OPTICAL_ID: i64 = 4_611_686_018_427_387_905;
 const OPTICAL_ID_STEP: i64 = 104_729;
 /// Right ascension and declination where matches like to go wrong: poles and 0 h.
-const HARD: [(f64, f64); 6] = [
-    (10.0, 89.9999),
-    (200.0, 89.99),
-    (33.0, -89.999_99),
-    (0.000_02, 12.0),
-    (359.999_98, -12.0),
-    (0.0, 0.0),
-];
+const HARD: [(f64, f64); 6] =
+    [(10.0, 89.9999), (200.0, 89.99), (33.0, -89.999_99), (0.000_02, 12.0), (359.999_98, -12.0), (0.0, 0.0)];
 
 /// Degrees.
 pub(crate) type Position = (f64, f64);
@@ -135,7 +129,7 @@ fn write(
 /// A table file of one batch.
 pub(crate) fn write_table(path: &Path, format: Format, schema: &Schema, arrays: Vec<ArrayRef>) -> Result<()> {
     let batch = Batch::try_new(schema.arrow(), arrays)
-        .map_err(|e| Error::refused(format!("cannot make {}: {e}", path.display()), "this is a fault of the program"))?;
+        .map_err(|e| Error::refused(format!("cannot make {}: {e}", path.display()), FAULT))?;
     let mut writer = Writer::new(format, path, schema, Box::new(create(path)?))?;
     writer.write(&batch)?;
     writer.finish()

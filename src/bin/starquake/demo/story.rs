@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use starquake::database::{Database, Outcome, Output, Session};
 use starquake::error::{Error, Result, Source};
 use starquake::lang::parse;
-use starquake::lang::syntax::Statement;
+use starquake::lang::syntax::{Show, Statement, StatementKind};
 use starquake::model::table::{Batch, Schema};
 
 use super::verdict::Check;
@@ -77,7 +77,9 @@ impl<'a> Story<'a> {
             }
             self.show_statement(remarks, text)?;
             let start = Instant::now();
-            let mut rows = Rows { most: ROWS_SHOWN, ..Rows::default() };
+            let is_show = matches!(statement.kind, StatementKind::Show(Show::Status | Show::Tables));
+            let most = if is_show { usize::MAX } else { ROWS_SHOWN };
+            let mut rows = Rows { most, ..Rows::default() };
             let outcome = self.run(statement, source, &mut rows)?;
             has_answer = self.show_answer(&rows, &outcome, start)?;
         }
@@ -127,7 +129,11 @@ impl<'a> Story<'a> {
         }
         let mut parts: Vec<String> = outcome.message.iter().map(|m| lines(m).into_owned()).collect();
         if let Some(count) = outcome.rows {
-            let more = if count as usize > rows.kept { format!(", {} shown", thousands(rows.kept as u64)) } else { String::new() };
+            let more = if count as usize > rows.kept {
+                format!(", {} shown", thousands(rows.kept as u64))
+            } else {
+                String::new()
+            };
             parts.push(counted(count, "row") + &more);
         }
         parts.extend(outcome.footer.iter().map(|f| one_line(f).into_owned()));

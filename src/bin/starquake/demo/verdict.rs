@@ -9,6 +9,7 @@ use arrow_array::types::{Float64Type, Int64Type};
 use starquake::error::{Error, Result};
 use starquake::model::table::Batch;
 
+use super::FAULT;
 use super::network::{TravelTime, TravelTimes};
 use super::story::Story;
 use super::world::{Truth, create, finish};
@@ -141,7 +142,7 @@ fn rows(batches: &[Batch]) -> usize {
 }
 
 fn no_column() -> Error {
-    Error::refused("a column of an answer has an unexpected type", "this is a fault of the program")
+    Error::refused("a column of an answer has an unexpected type", FAULT)
 }
 
 /// Writes the true differential times, so that other programs can be compared too.

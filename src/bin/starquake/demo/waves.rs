@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use starquake::error::{Error, Result};
-use starquake::format::mseed2::{Signal, write_records};
+use starquake::format::mseed2::{HEADER_BYTES, Signal, write_records};
 use starquake::model::station::ChannelCode;
 use starquake::model::time::{NS_PER_DAY, NS_PER_S, Time};
 
-use super::SEED;
 use super::network::{Arrival, DATA_S, DATA_START, LOCATION, NETWORK, Network, Phase};
 use super::random::Random;
+use super::{FAULT, SEED};
 
 /// Samples per second.
 pub(crate) const RATE_HZ: f64 = 100.0;
@@ -33,9 +33,8 @@ const GAP_S: (f64, f64) = (2.0, 40.0);
 const TRUNCATED: (usize, usize) = (8, 2);
 /// This part of it is left.
 const LEFT_OF_TRUNCATED: f64 = 0.7;
-/// Bytes of a file that begins like a record and is none.
+/// Bytes of a file that begins with the fixed header of a record, and is none.
 const GARBAGE_BYTES: usize = 20_000;
-const GARBAGE_HEAD: &[u8] = b"000001D ST12 00HHZDM";
 
 /// Channels, and how strongly P and S shake them.
 const COMPONENTS: [(&str, f64, f64); 3] = [("HHZ", 1.0, 0.15), ("HHN", 0.2, 0.8), ("HHE", 0.15, -1.0)];
@@ -118,7 +117,7 @@ fn runs(network: &Network, station: usize, component: usize, count: usize) -> Ve
 fn day_files(network: &Network, station: usize, component: usize) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let samples = samples(network, station, component);
     let start = first_sample(network, station);
-    let code = ChannelCode::new(NETWORK, &network.stations[station].code, LOCATION, COMPONENTS[component].0);
+    let code = code(network, station, component);
     let midnight = (start.0.div_euclid(NS_PER_DAY) + 1) * NS_PER_DAY;
     let today = ((midnight - start.0 + SAMPLE_NS - 1) / SAMPLE_NS) as usize;
     let runs = runs(network, station, component, samples.len());
@@ -132,8 +131,7 @@ fn day_files(network: &Network, station: usize, component: usize) -> Result<Vec<
                 sampling_rate: RATE_HZ,
                 samples: &samples[first..last],
             };
-            write_records(&mut bytes, &signal, RECORD_BYTES)
-                .map_err(|reason| Error::refused(format!("cannot write {code}: {reason}"), ""))?;
+            append(&mut bytes, &signal)?;
         }
         if day == 1 && (station, component) == TRUNCATED {
             let records = (bytes.len() as f64 * LEFT_OF_TRUNCATED) as usize / RECORD_BYTES;
@@ -163,13 +161,28 @@ pub(crate) fn write(network: &Network, root: &Path) -> Result<u64> {
             files.iter().map(|(path, bytes)| write_file(&root.join(path), bytes)).sum()
         })
         .collect();
-    let last = network.stations.len() - 1;
-    let code = ChannelCode::new(NETWORK, &network.stations[last].code, LOCATION, COMPONENTS[0].0);
-    let mut random = Random::new(&[SEED, 5]);
-    let mut garbage = GARBAGE_HEAD.to_vec();
-    garbage.extend((0..GARBAGE_BYTES).map(|_| random.bits() as u8));
     let day = Time(DATA_START.0 + 2 * NS_PER_DAY);
-    Ok(bytes?.iter().sum::<u64>() + write_file(&root.join(sds_path(&code, day)), &garbage)?)
+    let code = code(network, network.stations.len() - 1, 0);
+    Ok(bytes?.iter().sum::<u64>() + write_file(&root.join(sds_path(&code, day)), &garbage(&code, day)?)?)
+}
+
+/// A header with nothing sensible behind it.
+fn garbage(code: &ChannelCode, start: Time) -> Result<Vec<u8>> {
+    let mut random = Random::new(&[SEED, 5]);
+    let mut bytes = Vec::new();
+    append(&mut bytes, &Signal { code, start, sampling_rate: RATE_HZ, samples: &[0] })?;
+    bytes.truncate(HEADER_BYTES);
+    bytes.extend((0..GARBAGE_BYTES).map(|_| random.bits() as u8));
+    Ok(bytes)
+}
+
+fn code(network: &Network, station: usize, component: usize) -> ChannelCode {
+    ChannelCode::new(NETWORK, &network.stations[station].code, LOCATION, COMPONENTS[component].0)
+}
+
+fn append(bytes: &mut Vec<u8>, signal: &Signal<'_>) -> Result<()> {
+    let fault = |reason| Error::refused(format!("cannot write {}: {reason}", signal.code), FAULT);
+    write_records(bytes, signal, RECORD_BYTES).map_err(fault)
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<u64> {

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use starquake::error::{Error, Result};
 
@@ -12,6 +14,9 @@ use super::sky::{Sky, infrared_id, optical_id};
 use super::waves;
 use crate::exit::say;
 use crate::style::thousands;
+
+/// The times of files that were written so long ago can be trusted.
+const SETTLED: Duration = Duration::from_millis(2_200);
 
 /// What was planted.
 #[derive(Debug)]
@@ -33,6 +38,7 @@ pub(crate) fn write(data: &Path) -> Result<Truth> {
     let network = Network::new();
     let bytes = waves::write(&network, &data.join("sds"))?;
     say(&format!("made {} kB of miniSEED: 12 stations, 3 components, 2 hours", thousands(bytes / 1000)));
+    let written = Instant::now();
     network.write(data)?;
     say("made events.xml (40 events with picks) and station.dat");
     let sky = Sky::new();
@@ -44,9 +50,16 @@ pub(crate) fn write(data: &Path) -> Result<Truth> {
     let scattering = epochs.scattering.iter().copied().collect();
     epochs.write(data)?;
     say("made epochs.parquet (light curves of 1,000 sources)");
+    settle(written);
     let ids = |(row, partner): (usize, &Option<usize>)| Some((infrared_id(row), optical_id((*partner)?)));
     let partners = sky.partners.iter().enumerate().filter_map(ids).collect();
     Ok(Truth { travel_times: network.travel_times(), partners, orphans, fading, scattering })
+}
+
+/// Waits until the archive is old: the index does not trust the times of a file that was written just before it was
+/// read, and would open it again at the next refresh.
+fn settle(written: Instant) {
+    thread::sleep(SETTLED.saturating_sub(written.elapsed()));
 }
 
 /// A new file to write.
