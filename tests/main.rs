@@ -5,6 +5,8 @@ mod support;
 
 /// The command line: exit codes, streams, formats, options.
 mod cli;
+/// The demo: exit code and the truth it finds again.
+mod demo;
 /// Helpers: this binary again as another process.
 mod child;
 /// Helpers: small waveform archives, made by our own writers.

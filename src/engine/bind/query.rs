@@ -349,10 +349,11 @@ fn project(input: Node, outputs: Vec<Output>) -> Node {
             OutColumn { column, role: o.role, is_hidden: o.is_hidden }
         })
         .collect();
-    let is_identity = outputs.len() == input.columns.len()
-        && outputs.iter().enumerate().all(|(i, o)| {
-            matches!(o.value.expr, Expr::Column(k) if k == i) && o.name == input.columns[i].column.name
-        });
+    // A new name is a projection too: sorts and filters pass on the names of their input.
+    let is_same = |(i, o): (usize, &Output)| {
+        matches!(o.value.expr, Expr::Column(k) if k == i) && o.name == input.columns[i].column.name
+    };
+    let is_identity = outputs.len() == input.columns.len() && outputs.iter().enumerate().all(is_same);
     if is_identity {
         return Node { plan: input.plan, columns };
     }
