@@ -278,12 +278,14 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
             (r.removed, "removed"),
             (r.unreachable, "unreachable"),
             (r.bad, "not fully readable"),
+            (r.probed, "compared by their ends"),
+            (r.unlisted, "directories that cannot be listed"),
         ];
         parts.extend(counts.iter().filter(|c| c.0 > 0).map(|(n, what)| format!("{n} {what}")));
         format!("`{name}`: {}", parts.join(", "))
     };
     let lines: Vec<String> = done.iter().map(line).collect();
-    let bad: usize = done.iter().map(|d| d.1.bad + d.1.unreachable).sum();
+    let bad: usize = done.iter().map(|d| d.1.bad + d.1.unreachable + d.1.unlisted).sum();
     let mut outcome = Outcome { unreadable: bad as u64, ..Outcome::default() };
     outcome.message =
         Some(if lines.is_empty() { "no source of waveforms".to_owned() } else { lines.join("\n") });

@@ -10,9 +10,7 @@ use crate::engine::session::Variable;
 use crate::engine::tables::TableInfo;
 use crate::error::{Diagnostic, Result, Span};
 use crate::lang::diagnostic::nearest;
-use crate::lang::syntax::{
-    self, FromItem, Ident, Join, JoinKind, JoinOn, MatchOption, Name, Source, SourceKind,
-};
+use crate::lang::syntax::{self, FromItem, Ident, Join, JoinKind, JoinOn, MatchOption, Name, Source, SourceKind};
 use crate::model::table::{Column, Type};
 use crate::model::units::Dimension;
 
@@ -31,12 +29,7 @@ impl Binder<'_> {
                     let on = JoinCondition { equal: vec![], residual: None };
                     let scope = left_scope.beside(scope);
                     let node = Node {
-                        plan: Plan::Join {
-                            kind: JoinKind::Inner,
-                            left: Box::new(left),
-                            right: Box::new(node),
-                            on,
-                        },
+                        plan: Plan::Join { kind: JoinKind::Inner, left: Box::new(left), right: Box::new(node), on },
                         columns: scope.columns.clone(),
                     };
                     (node, scope)
@@ -49,9 +42,7 @@ impl Binder<'_> {
     /// A table, view, subquery or verb, with its alias.
     pub fn source(&self, source: &Source) -> Result<(Node, Scope)> {
         let (node, name) = match &source.kind {
-            SourceKind::Name(name) => {
-                (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned())
-            }
+            SourceKind::Name(name) => (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned()),
             SourceKind::Query(query) => (self.query(query)?, "the subquery".to_owned()),
             SourceKind::Verb(verb) => self.verb(verb, source.span)?,
             SourceKind::Variable(name) => (self.view(name, source.span)?, name.clone()),
@@ -64,11 +55,9 @@ impl Binder<'_> {
     fn view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
             Some(Variable::View(query)) => Ok(read_shared(self.shared_query(name, query, span)?)),
-            Some(Variable::Value(_)) => {
-                Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
-                    .help(format!("LET {name} = (SELECT ...)"))
-                    .into())
-            }
+            Some(Variable::Value(_)) => Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
+                .help(format!("LET {name} = (SELECT ...)"))
+                .into()),
             None => Err(Diagnostic::new(format!("${name} has no value"), span)
                 .help(format!("LET {name} = (SELECT ...)"))
                 .into()),
@@ -132,8 +121,7 @@ impl Binder<'_> {
                     let name = Name { parts: vec![ident.clone()], span: ident.span };
                     let column = |scope: &Scope| {
                         let binder = |scope| ExprBinder { binder: self, scope, grouping: None };
-                        let e =
-                            syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
+                        let e = syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
                         binder(scope).scalar(&e)
                     };
                     equal.push((column(&left_scope)?.expr, column(&right_scope)?.expr));
@@ -227,9 +215,7 @@ fn match_mode(kind: JoinKind, options: &[MatchOption]) -> Result<MatchMode, Diag
             MatchOption::Time(e) => return Err(later("TIME in a match", e.span)),
         };
     }
-    if matches!(kind, JoinKind::Semi | JoinKind::Anti)
-        && matches!(mode, MatchMode::All | MatchMode::Nearest(_))
-    {
+    if matches!(kind, JoinKind::Semi | JoinKind::Anti) && matches!(mode, MatchMode::All | MatchMode::Nearest(_)) {
         return Ok(MatchMode::Nearest(1));
     }
     Ok(mode)
@@ -237,8 +223,7 @@ fn match_mode(kind: JoinKind, options: &[MatchOption]) -> Result<MatchMode, Diag
 
 /// A part of the language that parses and is not there yet.
 pub fn later(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(format!("{what} is not there yet"), span)
-        .help("it is planned for a later version; CHANGELOG.md says what is in this one")
+    Diagnostic::new(format!("{what} is not there yet"), span).help("it is planned for a later version; CHANGELOG.md says what is in this one")
 }
 
 fn scan(info: &TableInfo, source: Option<String>) -> Node {
@@ -307,9 +292,19 @@ fn split_join(condition: Expr, left_columns: usize) -> JoinCondition {
     on
 }
 
+/// What pairs rows only if both do.
+fn both(mut a: JoinCondition, b: JoinCondition) -> JoinCondition {
+    a.equal.extend(b.equal);
+    a.residual = match (a.residual, b.residual) {
+        (Some(x), Some(y)) => Some(x.and(y)),
+        (x, y) => x.or(y),
+    };
+    a
+}
+
 /// Puts a condition on a node, below joins where that changes nothing: conditions on the left side alone act
 /// before LEFT, SEMI, ANTI, NEAREST and ALL; nothing acts before MUTUAL; conditions on the right side only before
-/// an inner JOIN.
+/// an inner JOIN, whose pairs those on both sides decide (`FROM a, b WHERE a.id = b.id`).
 pub fn push_filter(node: Node, condition: Expr) -> Node {
     let mut parts = vec![];
     conjuncts(condition, &mut parts);
@@ -327,10 +322,11 @@ fn push_one(node: Node, condition: Expr) -> Node {
                     let condition = condition.renumbered(&|i| i - width);
                     Plan::Join { kind, left, right: Box::new(push_one(*right, condition)), on }
                 }
-                _ => filter(
-                    Node { plan: Plan::Join { kind, left, right, on }, columns: columns.clone() },
-                    condition,
-                ),
+                ((true, true), JoinKind::Inner) => {
+                    let on = both(on, split_join(condition, width));
+                    Plan::Join { kind, left, right, on }
+                }
+                _ => filter(Node { plan: Plan::Join { kind, left, right, on }, columns: columns.clone() }, condition),
             }
         }
         Plan::Match(m) if m.mode != MatchMode::Mutual && !side(&condition, m.left.columns.len()).1 => {

@@ -6,7 +6,7 @@ use arrow_array::BooleanArray;
 use arrow_row::{RowConverter, SortField};
 
 use crate::engine::exec::Rows;
-use crate::engine::expr::arrow_error;
+use crate::engine::expr::{arrow_error, without_negative_zero};
 use crate::error::Result;
 use crate::lang::syntax::SetKind;
 use crate::model::table::{Batch, Schema};
@@ -23,7 +23,8 @@ impl RowKeys {
 
     /// One key a row.
     pub fn keys(&self, batch: &Batch) -> Result<Vec<Box<[u8]>>> {
-        let rows = self.0.convert_columns(batch.columns()).map_err(arrow_error)?;
+        let columns: Vec<_> = batch.columns().iter().map(without_negative_zero).collect();
+        let rows = self.0.convert_columns(&columns).map_err(arrow_error)?;
         Ok(rows.iter().map(|r| r.as_ref().into()).collect())
     }
 }
