@@ -1,9 +1,12 @@
+//! `starquake demo`, run as a program.
+
+use std::io;
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn starquake(arguments: &[&str], dir: &Path) -> Output {
+fn starquake(arguments: &[&str], dir: &Path) -> io::Result<Output> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_starquake"));
-    command.args(arguments).current_dir(dir).output().expect("the program starts")
+    command.args(arguments).current_dir(dir).output()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -14,7 +17,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn the_demonstration_finds_what_it_planted() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let made = starquake(&["demo", "world"], dir.path());
+    let made = starquake(&["demo", "world"], dir.path()).expect("it starts");
     let (out, err) = (text(&made.stdout), text(&made.stderr));
     assert!(made.status.success(), "{out}\n{err}");
     let found = [
@@ -30,7 +33,8 @@ fn the_demonstration_finds_what_it_planted() {
     }
     let dt_cc = std::fs::read(dir.path().join("world/out/dt.cc")).expect("dt.cc");
 
-    let again = starquake(&["world/demo.sqk", "query", "-f", "world/demo.sq"], dir.path());
+    let again =
+        starquake(&["world/demo.sqk", "query", "-f", "world/demo.sq"], dir.path()).expect("it starts");
     let err = text(&again.stderr);
     assert!(again.status.success(), "{err}");
     assert!(err.contains("0 files opened, 73 unchanged"), "{err}");
@@ -42,7 +46,7 @@ fn the_demonstration_finds_what_it_planted() {
 fn nothing_of_others_is_replaced() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(dir.path().join("mine.txt"), "mine").expect("a file");
-    let refused = starquake(&["demo", "."], dir.path());
+    let refused = starquake(&["demo", "."], dir.path()).expect("it starts");
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("no demonstration"), "{}", text(&refused.stderr));
     assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1);
