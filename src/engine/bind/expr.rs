@@ -67,7 +67,7 @@ impl<'a> ExprBinder<'a> {
             ExprKind::Call { name, distinct, star, args } => self.call((name, *distinct, *star), args, e.span),
             ExprKind::Case { branches, otherwise } => self.case(branches, otherwise.as_deref(), e.span),
             ExprKind::Cast { operand, type_words, .. } => self.cast(operand, type_words),
-            ExprKind::Scalar(query) => Ok(Bound::Scalar(self.binder.scalar_query(query, e.span)?)),
+            ExprKind::Scalar(query) => Ok(Bound::Scalar(self.binder.scalar_query(query, self.scope, e.span)?)),
             ExprKind::Unary { op, operand } => self.unary(*op, operand, e.span),
             ExprKind::Binary { op, left, right } => self.binary(*op, left, right, e.span),
             _ => self.predicate(e),
@@ -94,7 +94,7 @@ impl<'a> ExprBinder<'a> {
     fn group_key(&self, e: &syntax::Expr) -> Option<Typed> {
         let grouping = self.grouping?;
         let plain = ExprBinder { grouping: None, ..*self };
-        if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Null) {
+        if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Null) || !is_small(e, &mut { KEY_PARTS }) {
             return None;
         }
         let value = plain.scalar(e).ok()?;
@@ -103,7 +103,7 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn column(&self, name: &Name) -> Result<Bound> {
-        let resolved = self.scope.resolve(name)?;
+        let resolved = self.scope.resolve(name).map_err(|e| self.binder.correlated(name).unwrap_or(e))?;
         if self.grouping.is_some() {
             let shown = &name.parts.last().map_or("", |p| &p.text);
             return Err(Diagnostic::new(format!("`{shown}` is neither aggregated nor grouped"), name.span)
@@ -145,6 +145,11 @@ impl<'a> ExprBinder<'a> {
         if op == UnaryOp::Not {
             let condition = self.condition(operand)?;
             return Ok(boolean(Expr::Not(Box::new(condition))));
+        }
+        if let (UnaryOp::Minus, ExprKind::Number(text)) = (op, &operand.kind)
+            && text == "9223372036854775808"
+        {
+            return Ok(Bound::Scalar(Typed::constant(Literal::Int(i64::MIN))));
         }
         let mut value = self.scalar(operand)?;
         if !value.kind.is_number() && !matches!(value.kind, Type::Duration | Type::Null) {
@@ -204,7 +209,7 @@ impl<'a> ExprBinder<'a> {
             }
             ExprKind::Overlaps { operand, range, negated } => (self.overlaps(operand, range)?, *negated),
             ExprKind::Exists(query) => {
-                let is_some = self.binder.exists(query)?;
+                let is_some = self.binder.exists(query, self.scope)?;
                 (Expr::Literal(Literal::Bool(is_some)), false)
             }
             _ => return Err(Diagnostic::new("this is not a condition", e.span).into()),
@@ -224,7 +229,7 @@ impl<'a> ExprBinder<'a> {
 
     fn in_query(&self, operand: &syntax::Expr, query: &syntax::Query) -> Result<Expr> {
         let operand_value = self.scalar(operand)?;
-        let (column, values) = self.binder.column_query(query)?;
+        let (column, values) = self.binder.column_query(query, self.scope)?;
         let comparable = column.kind() == operand_value.kind
             || (column.kind().is_number() && operand_value.kind.is_number())
             || column.kind() == Type::Null;
@@ -385,6 +390,41 @@ impl<'a> ExprBinder<'a> {
         cast.unit = value.unit.filter(|_| kind.is_number());
         Ok(Bound::Scalar(self.fold(cast, operand.span)?))
     }
+}
+
+/// Most parts of an expression that is compared with the keys of GROUP BY as a whole.
+const KEY_PARTS: usize = 64;
+
+/// May the expression be a key: few parts, no query in it and no set function?
+fn is_small(e: &syntax::Expr, parts_left: &mut usize) -> bool {
+    use ExprKind::*;
+    if *parts_left == 0 {
+        return false;
+    }
+    *parts_left -= 1;
+    let mut all = |list: &[&syntax::Expr]| list.iter().all(|e| is_small(e, parts_left));
+    match &e.kind {
+        Scalar(_) | Exists(_) | InQuery { .. } => false,
+        Call { name, .. } if is_set_function(&name.text) => false,
+        Call { args, .. } => all(&args.iter().collect::<Vec<_>>()),
+        Unary { operand, .. } | IsNull { operand, .. } | Cast { operand, .. } => all(&[operand]),
+        Binary { left, right, .. } => all(&[left, right]),
+        Between { operand, low, high, .. } => all(&[operand, low, high]),
+        InList { operand, items, .. } => all(&[operand]) && all(&items.iter().collect::<Vec<_>>()),
+        InRange { operand, range, .. } | Overlaps { operand, range, .. } => {
+            all(&[operand, &range.start]) && range.end.iter().all(|e| all(&[e]))
+        }
+        Match { operand, pattern, .. } => all(&[operand, pattern]),
+        Case { branches, otherwise } => {
+            branches.iter().all(|(c, v)| all(&[c, v])) && otherwise.iter().all(|e| all(&[e]))
+        }
+        Null | Bool(_) | Number(_) | Quantity { .. } | Time(_) | Text(_) | Variable(_) | Column(_) => true,
+    }
+}
+
+/// Is it the name of a set function?
+pub fn is_set_function(name: &str) -> bool {
+    crate::engine::plan::AGGREGATES.iter().any(|a| a.0.eq_ignore_ascii_case(name))
 }
 
 /// A pattern, or why the text is none.

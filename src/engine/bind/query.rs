@@ -22,17 +22,14 @@ struct Output {
 impl Binder<'_> {
     /// A whole query.
     pub fn query(&self, query: &Query) -> Result<Node> {
-        let depth = self.shared.borrow().len();
+        let depth = self.with.borrow().len();
         for (name, with) in &query.with {
             let node = self.query(with)?;
-            let shared = super::Shared { name: name.text.clone(), node, rows: std::sync::OnceLock::new() };
-            self.shared.borrow_mut().push((name.text.clone(), std::sync::Arc::new(shared)));
+            self.with.borrow_mut().push(super::shared(&name.text, node));
         }
         let result = self.query_body(query);
-        // Views stay for the statement; names of WITH end with their query.
-        if !query.with.is_empty() {
-            self.shared.borrow_mut().truncate(depth);
-        }
+        // Names of WITH end with their query.
+        self.with.borrow_mut().truncate(depth);
         result
     }
 

@@ -19,13 +19,14 @@ impl Binder<'_> {
     pub fn from(&self, items: &[FromItem]) -> Result<(Node, Scope)> {
         let mut whole: Option<(Node, Scope)> = None;
         for item in items {
-            let (mut node, mut scope) = self.source(&item.source)?;
+            let (mut node, mut scope) = self.source_beside(&item.source, whole.as_ref().map(|w| &w.1))?;
             for join in &item.joins {
                 (node, scope) = self.join(node, scope, join)?;
             }
             whole = Some(match whole {
                 None => (node, scope),
                 Some((left, left_scope)) => {
+                    one_alias_each(&left_scope, &scope, item.source.span)?;
                     let on = JoinCondition { equal: vec![], residual: None };
                     let scope = left_scope.beside(scope);
                     let node = Node {
@@ -39,22 +40,31 @@ impl Binder<'_> {
         Ok(whole.unwrap_or_else(|| (Node { plan: Plan::One, columns: vec![] }, Scope::default())))
     }
 
+    /// A source after others: a name of those inside a subquery is refused as correlated.
+    fn source_beside(&self, source: &Source, left: Option<&Scope>) -> Result<(Node, Scope)> {
+        let Some(left) = left else { return self.source(source) };
+        self.around.borrow_mut().push(left.clone());
+        let done = self.source(source);
+        self.around.borrow_mut().pop();
+        done
+    }
+
     /// A table, view, subquery or verb, with its alias.
     pub fn source(&self, source: &Source) -> Result<(Node, Scope)> {
         let (node, name) = match &source.kind {
             SourceKind::Name(name) => (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned()),
             SourceKind::Query(query) => (self.query(query)?, "the subquery".to_owned()),
             SourceKind::Verb(verb) => self.verb(verb, source.span)?,
-            SourceKind::Variable(name) => (self.view(name, source.span)?, name.clone()),
+            SourceKind::Variable(name) => (self.rows_of_view(name, source.span)?, name.clone()),
         };
         let alias = source.alias.as_ref().map_or(name, |a| a.text.clone());
         let scope = Scope::of(&alias, node.columns.clone());
         Ok((node, scope))
     }
 
-    fn view(&self, name: &str, span: Span) -> Result<Node> {
+    fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
-            Some(Variable::View(query)) => Ok(read_shared(self.shared_query(name, query, span)?)),
+            Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
             Some(Variable::Value(_)) => Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
                 .help(format!("LET {name} = (SELECT ...)"))
                 .into()),
@@ -70,12 +80,12 @@ impl Binder<'_> {
             return Err(Diagnostic::new("a name is missing", name.span).into());
         };
         if name.parts.len() == 1
-            && let Some(shared) = self.find_shared(&last.text)
+            && let Some(shared) = self.find_with(last)
         {
             return Ok(read_shared(shared));
         }
         let tables = self.context.tables;
-        if let Some(info) = tables.find(&last.text) {
+        if let Some(info) = tables.find(&last.text).filter(|info| !last.quoted || info.name == last.text) {
             return Ok(scan(&info, None));
         }
         let catalogue = tables.snapshot.catalogue();
@@ -104,7 +114,11 @@ impl Binder<'_> {
     }
 
     fn join(&self, left: Node, left_scope: Scope, join: &Join) -> Result<(Node, Scope)> {
-        let (right, right_scope) = self.source(&join.source)?;
+        let (right, right_scope) = self.source_beside(&join.source, Some(&left_scope))?;
+        let is_match = matches!(join.on, JoinOn::Match { .. });
+        if !(is_match && matches!(join.kind, JoinKind::Semi | JoinKind::Anti)) {
+            one_alias_each(&left_scope, &right_scope, join.source.span)?;
+        }
         match &join.on {
             JoinOn::Match { within, options } => {
                 self.crossmatch((left, left_scope), (right, right_scope), join.kind, (within, options))
@@ -185,6 +199,16 @@ impl Binder<'_> {
             return Err(Diagnostic::new("a match radius cannot be negative", within.span).into());
         }
         Ok(radius_deg)
+    }
+}
+
+/// Two tables of one name cannot be told apart.
+fn one_alias_each(left: &Scope, right: &Scope, span: Span) -> Result<(), Diagnostic> {
+    let taken = |alias: &str| left.tables.iter().any(|t| t.alias.eq_ignore_ascii_case(alias));
+    match right.tables.iter().find(|t| taken(&t.alias)) {
+        Some(table) => Err(Diagnostic::new(format!("two tables are called `{}` here", table.alias), span)
+            .help(format!("give each a name: `{0} AS a, {0} AS b`", table.alias))),
+        None => Ok(()),
     }
 }
 
