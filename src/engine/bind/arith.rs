@@ -3,6 +3,7 @@
 use super::Binder;
 use super::value::Typed;
 use crate::engine::expr::{ArithmeticOp, Expr, Literal};
+use crate::engine::plan::Role;
 use crate::error::{Diagnostic, Result, Span};
 use crate::lang::syntax::BinaryOp;
 use crate::model::table::Type;
@@ -102,7 +103,7 @@ pub fn arithmetic(
         _ => ArithmeticOp::Mod,
     };
     let expr = Expr::Arithmetic(op, Box::new(l.expr), Box::new(r.expr));
-    Ok(Typed { expr, kind, unit, is_constant, is_code: false })
+    Ok(Typed { expr, kind, unit, is_constant, role: Role::Plain })
 }
 
 fn is_large_int(value: &Typed) -> bool {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::arith::{measure, units_of};
 use super::expr::{ExprBinder, boolean};
 use super::value::{Bound, Typed};
-use crate::engine::expr::{ArithmeticOp, Area, Expr, FUNCTIONS, Function, FunctionInfo, Literal, Surface};
-use crate::engine::plan::{AGGREGATES, Aggregate, AggregateFunction};
+use crate::engine::expr::{
+    ArithmeticOp, Area, DATE_UNITS, Expr, FUNCTIONS, Function, FunctionInfo, Literal, Surface,
+};
+use crate::engine::plan::{AGGREGATES, Aggregate, AggregateFunction, Role};
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::geometry::earth::{EarthRadius, Place};
 use crate::geometry::region::{Polygon, Region, SkyBox};
@@ -56,24 +58,42 @@ impl ExprBinder<'_> {
             let value = self.scalar(arg)?;
             values.push((checked_argument(info, value, *want, arg.span)?, arg.span));
         }
-        let generic = info.args.first() == Some(&Type::Null);
+        if info.function == Function::NullIf {
+            return self.null_if(args);
+        }
+        if info.function == Function::Coalesce {
+            let is_constant = values.iter().all(|v| v.0.is_constant);
+            let (exprs, kind, unit) = super::compare::one_type(self, values, info.name)?;
+            let mut value = Typed::computed(Expr::Call(info.function, exprs), kind, is_constant);
+            value.unit = unit;
+            return Ok(Bound::Scalar(self.fold(value, span)?));
+        }
         let kind = match info.result {
-            Type::Null if generic => super::compare::common_type(&values, info.name)?,
             Type::Null if values.iter().any(|v| v.0.kind == Type::Float) => Type::Float,
             Type::Null => values.first().map_or(Type::Null, |v| v.0.kind),
             other => other,
         };
         let keeps_unit = matches!(
             info.function,
-            Function::Abs | Function::Round | Function::Floor | Function::Ceiling | Function::Truncate | Function::Coalesce
+            Function::Abs | Function::Round | Function::Floor | Function::Ceiling | Function::Truncate
         );
         let unit = values.first().and_then(|v| v.0.unit.clone()).filter(|_| keeps_unit);
         let is_constant = values.iter().all(|v| v.0.is_constant);
-        let as_kind = |v: Typed| if generic { Expr::Cast(Box::new(v.expr), kind) } else { v.expr };
-        let exprs = values.into_iter().map(|(v, _)| as_kind(v)).collect();
+        let exprs = values.into_iter().map(|(v, _)| v.expr).collect();
         let mut value = Typed::computed(Expr::Call(info.function, exprs), kind, is_constant);
         value.unit = unit;
         Ok(Bound::Scalar(self.fold(value, span)?))
+    }
+
+    /// `NULLIF(a, b)`: a, or NULL where a = b.
+    fn null_if(&self, args: &[syntax::Expr]) -> Result<Bound> {
+        let [a, b] = args else { return Ok(Bound::Scalar(Typed::constant(Literal::Null))) };
+        let equal = super::compare::compare_expr(self, syntax::BinaryOp::Eq, a, b)?;
+        let mut value = self.scalar(a)?;
+        let null = Expr::Cast(Box::new(Expr::Literal(Literal::Null)), value.kind);
+        value.expr = Expr::Case(vec![(equal, null)], Some(Box::new(value.expr)));
+        (value.is_constant, value.role) = (false, Role::Plain);
+        Ok(Bound::Scalar(value))
     }
 
     fn aggregate(
@@ -113,7 +133,7 @@ impl ExprBinder<'_> {
         let aggregate = Aggregate { function, args: values.into_iter().map(|v| v.expr).collect(), distinct };
         let mut all = grouping.aggregates.borrow_mut();
         let index = grouping.keys.len() + all.len();
-        let value = Typed { expr: Expr::Column(index), kind, unit, is_constant: false, is_code: false };
+        let value = Typed { expr: Expr::Column(index), kind, unit, is_constant: false, role: Role::Plain };
         all.push((aggregate, value.clone()));
         Ok(Bound::Scalar(value))
     }
@@ -188,13 +208,19 @@ impl ExprBinder<'_> {
         }
         let surface = match (&lon_value.expr, &lat_value.expr) {
             (Expr::Column(a), Expr::Column(b)) if self.is_earth(*a, *b) => Surface::Earth,
+            (Expr::Column(a), Expr::Column(b)) => match self.scope.position_of(*a, *b) {
+                Some((lon, lat)) => {
+                    let (lon, lat) = (Expr::Column(lon), Expr::Column(lat));
+                    return Ok(Bound::Point { surface: Surface::Sky, lon, lat, depth_km: None });
+                }
+                None => Surface::Sky,
+            },
             _ => Surface::Sky,
         };
         Ok(Bound::Point { surface, lon: lon_value.expr, lat: lat_value.expr, depth_km: None })
     }
 
     fn is_earth(&self, lon: usize, lat: usize) -> bool {
-        use crate::engine::plan::Role;
         self.scope.columns[lon].role == Role::Longitude && self.scope.columns[lat].role == Role::Latitude
     }
 
@@ -391,6 +417,20 @@ fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -
         Type::Float => value.kind.is_number() || (info.function == Function::Abs && value.kind == Type::Duration),
         other => value.kind == other,
     };
+    if let (Function::DateTrunc, Type::Text, Some(unit)) = (info.function, want, value.text())
+        && !DATE_UNITS.iter().any(|u| u.eq_ignore_ascii_case(unit))
+    {
+        let message = format!("DATE_TRUNC does not know `{unit}`");
+        return Err(Diagnostic::new(message, span).help(DATE_UNITS.join(", ")).into());
+    }
+    let is_trigonometric = matches!(info.function, Function::Sin | Function::Cos | Function::Tan);
+    if let (true, Some(unit), Some(number)) = (is_trigonometric, &value.unit, value.number())
+        && value.is_constant
+    {
+        let radians = Unit::find("rad").and_then(|rad| unit.convert(number, &rad));
+        let radians = radians.ok_or_else(|| Diagnostic::new(format!("{} takes an angle", info.name), span))?;
+        return Ok(Typed::constant(Literal::Float(radians)));
+    }
     if fits || value.kind == Type::Null {
         return Ok(value);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::value::{Bound, Typed, instant, period, time_token};
 use super::{Binder, arith, compare};
-use crate::engine::expr::{Expr, Literal, Set, Surface, TextMatch};
+use crate::engine::expr::{Expr, Literal, Surface, TextMatch};
 use crate::engine::plan::{Aggregate, Role};
 use crate::engine::scope::{Resolved, Scope};
 use crate::error::{Diagnostic, Error, Result, Span};
@@ -122,7 +122,7 @@ impl<'a> ExprBinder<'a> {
                     kind: out.column.kind(),
                     unit: out.column.unit.clone(),
                     is_constant: false,
-                    is_code: out.role == Role::Code,
+                    role: out.role,
                 })
             }
             Resolved::SkyPoint(lon, lat) => Bound::Point {
@@ -238,8 +238,8 @@ impl<'a> ExprBinder<'a> {
                 format!("cannot look for {} among {}s", operand_value.kind.phrase(), column.kind().name());
             return Err(Diagnostic::new(message, operand.span).into());
         }
-        let (expr, values) = compare::common_numbers(operand_value, values)?;
-        Ok(Expr::InSet(Box::new(expr), Arc::new(Set::new(&values)?)))
+        let set = compare::column_set(operand_value.kind, &values)?;
+        Ok(Expr::InSet(Box::new(operand_value.expr), Arc::new(set)))
     }
 
     /// `x IN a .. b`, `x IN '2024'`, `pos IN CIRCLE(..)`, `x IN $list`.
@@ -344,7 +344,7 @@ impl<'a> ExprBinder<'a> {
         let matcher = match kind {
             MatchKind::Like => TextMatch::like(&text, false),
             MatchKind::ILike => TextMatch::like(&text, true),
-            MatchKind::Matches => TextMatch::wildcard(pattern_of(&text, value.is_code, pattern.span)?, value.is_code),
+            MatchKind::Matches => TextMatch::wildcard(pattern_of(&text, value.role == Role::Code, pattern.span)?, value.role == Role::Code),
         };
         Ok(Expr::Match(Box::new(value.expr), matcher))
     }
@@ -357,9 +357,8 @@ impl<'a> ExprBinder<'a> {
         if let Some(value) = otherwise {
             values.push((self.scalar(value)?, value.span));
         }
-        let kind = compare::common_type(&values, "CASE")?;
-        let unit = values.iter().find_map(|v| v.0.unit.clone());
-        let mut exprs = values.into_iter().map(|(v, _)| Expr::Cast(Box::new(v.expr), kind));
+        let (exprs, kind, unit) = compare::one_type(self, values, "CASE")?;
+        let mut exprs = exprs.into_iter();
         let mut bound = vec![];
         for ((condition, _), value) in branches.iter().zip(exprs.by_ref()) {
             bound.push((self.condition(condition)?, value));
@@ -438,7 +437,7 @@ pub fn boolean(expr: Expr) -> Bound {
     Bound::Scalar(Typed::computed(expr, Type::Bool, false))
 }
 
-fn between_half_open(value: Expr, start: Expr, end: Expr) -> Expr {
+pub(super) fn between_half_open(value: Expr, start: Expr, end: Expr) -> Expr {
     use crate::engine::expr::CompareOp::{Ge, Lt};
     Expr::Compare(Ge, Box::new(value.clone()), Box::new(start)).and(Expr::Compare(
         Lt,

@@ -82,12 +82,15 @@ impl Binder<'_> {
             let values = [typed(0, l), typed(0, r)].map(|v| (v, op.span));
             let kind = super::compare::common_type(&values, "a set operator")?;
             let mut column = Column::typed(&l.column.name, kind);
-            column.unit = l.column.unit.clone();
+            column.unit = l.column.unit.clone().filter(|u| r.column.unit.as_ref().is_none_or(|other| other == u));
+            if column.unit != l.column.unit {
+                self.notice(format!("`{}` has two units here: its numbers stay as they are stored", l.column.name));
+            }
             columns.push(OutColumn::plain(column));
         }
         let same_type = |node: Node| {
-            let exprs = columns.iter().enumerate();
-            let exprs = exprs.map(|(i, c)| Expr::Cast(Box::new(Expr::Column(i)), c.column.kind())).collect();
+            let places = node.columns.iter().enumerate().map(|(i, c)| typed(i, c));
+            let exprs = places.zip(&columns).map(|(v, c)| super::compare::as_kind(v, c.column.kind())).collect();
             Box::new(Node { plan: Plan::Project { input: Box::new(node), exprs }, columns: columns.clone() })
         };
         let (left, right) = (same_type(left), same_type(right));
@@ -245,7 +248,7 @@ pub fn typed(index: usize, column: &OutColumn) -> Typed {
         kind: column.column.kind(),
         unit: column.column.unit.clone(),
         is_constant: false,
-        is_code: column.role == Role::Code,
+        role: column.role,
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::engine::expr::{Area, Expr, Literal, Surface};
+use crate::engine::plan::Role;
 use crate::error::{Diagnostic, Span};
 use crate::model::table::{Column, Type};
 use crate::model::time::{NS_PER_DAY, Time};
@@ -20,8 +21,8 @@ pub struct Typed {
     pub unit: Option<Unit>,
     /// Made of literals only: it is converted to the unit of what it meets.
     pub is_constant: bool,
-    /// The column marked as NET.STA.LOC.CHA.
-    pub is_code: bool,
+    /// What the column is for, when it is one: codes match by parts, `--` is the blank location.
+    pub role: Role,
 }
 
 /// What an expression stands for.
@@ -55,12 +56,12 @@ impl Typed {
     /// A constant.
     pub fn constant(value: Literal) -> Typed {
         let kind = value.kind();
-        Typed { expr: Expr::Literal(value), kind, unit: None, is_constant: true, is_code: false }
+        Typed { expr: Expr::Literal(value), kind, unit: None, is_constant: true, role: Role::Plain }
     }
 
     /// A computed value without unit.
     pub fn computed(expr: Expr, kind: Type, is_constant: bool) -> Typed {
-        Typed { expr, kind, unit: None, is_constant, is_code: false }
+        Typed { expr, kind, unit: None, is_constant, role: Role::Plain }
     }
 
     /// Its number, if it is a constant one.

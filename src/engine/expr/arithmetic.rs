@@ -18,7 +18,7 @@ fn kind(array: &ArrayRef) -> Type {
 
 /// The same values with NaN and infinities as NULL.
 pub(super) fn finite(values: Float64Array) -> Float64Array {
-    if values.values().iter().all(|v| v.is_finite()) {
+    if values.null_count() == 0 && values.values().iter().all(|v| v.is_finite()) {
         return values;
     }
     values.iter().map(|v| v.filter(|v| v.is_finite())).collect()
