@@ -142,8 +142,10 @@ fn result_type(op: BinaryOp, l: Type, r: Type) -> Option<Type> {
 fn refuse(op: BinaryOp, l: &Typed, r: &Typed, span: Span) -> Diagnostic {
     let message = format!("{} `{}` {} has no meaning", l.kind.phrase(), op.text(), r.kind.phrase());
     let error = Diagnostic::new(message, span);
+    let is_duration = |t: &Typed| t.unit.as_ref().is_some_and(|u| u.dimension == Dimension::Duration);
     match (l.kind, r.kind) {
-        (Type::Time, Type::Int | Type::Float) => error.help("give the number a unit of time: `time + 10 s`"),
+        _ if is_duration(l) || is_duration(r) => error.help("a duration is a constant of at most 292 yr"),
+        (Type::Time, Type::Int | Type::Float) if op != BinaryOp::Mul => error.help("give the number a unit of time: `time + 10 s`"),
         (Type::Text, _) | (_, Type::Text) if op == BinaryOp::Add => error.help("texts are joined by `||`"),
         _ => error,
     }

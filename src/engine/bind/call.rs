@@ -18,10 +18,23 @@ use crate::lang::syntax::{self, ExprKind, Ident};
 use crate::model::table::Type;
 use crate::model::units::{Dimension, Unit};
 
-/// Functions that the binder turns into something else.
-const GEOMETRY: &[&str] = &[
-    "POINT", "CIRCLE", "BOX", "POLYGON", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2", "DURATION",
-    "STARTTIME", "ENDTIME", "IN_UNIT", "CONCAT", "ENV",
+/// Functions that the binder turns into something else, with what SHOW FUNCTIONS says of them.
+pub const GEOMETRY: &[(&str, &str)] = &[
+    ("POINT", "position of (longitude, latitude) in degrees"),
+    ("CIRCLE", "region of (longitude, latitude, radius) or ('position', radius)"),
+    ("BOX", "region of (longitude, latitude, width, height), sides on great circles"),
+    ("POLYGON", "region of (longitude1, latitude1, longitude2, ...), edges on great circles"),
+    ("CONTAINS", "is the position in the region? 1 = CONTAINS(..) means the same"),
+    ("INTERSECTS", "as CONTAINS for a position"),
+    ("DISTANCE", "of two positions: degrees on the sky, metres on the Earth"),
+    ("COORD1", "longitude of a position in degrees"),
+    ("COORD2", "latitude of a position in degrees"),
+    ("DURATION", "length of a span"),
+    ("STARTTIME", "first instant of a span"),
+    ("ENDTIME", "instant after the last of a span"),
+    ("IN_UNIT", "value in another unit: IN_UNIT(pmra, 'arcsec/yr')"),
+    ("CONCAT", "texts one after the other"),
+    ("ENV", "environment variable, NULL if it is not set"),
 ];
 
 impl ExprBinder<'_> {
@@ -35,7 +48,7 @@ impl ExprBinder<'_> {
         if distinct || star {
             return Err(Diagnostic::new(format!("{upper} is not a set function"), name.span).into());
         }
-        if GEOMETRY.contains(&upper.as_str()) {
+        if GEOMETRY.iter().any(|g| g.0 == upper) {
             return self.geometry(&upper, args, span);
         }
         match Function::find(&upper) {
@@ -442,7 +455,7 @@ fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -
 }
 
 fn unknown_function(name: &Ident) -> Diagnostic {
-    let names = FUNCTIONS.iter().map(|f| f.name).chain(AGGREGATES.iter().map(|a| a.0)).chain(GEOMETRY.iter().copied());
+    let names = FUNCTIONS.iter().map(|f| f.name).chain(AGGREGATES.iter().map(|a| a.0)).chain(GEOMETRY.iter().map(|g| g.0));
     let near = nearest(&name.text.to_ascii_uppercase(), names);
     let help = near.map_or("SHOW FUNCTIONS lists them".to_owned(), |n| format!("did you mean `{n}`? (SHOW FUNCTIONS lists them)"));
     Diagnostic::new(format!("unknown function `{}`", name.text), name.span).help(help)

@@ -133,7 +133,8 @@ fn incomparable(left: (&Typed, &syntax::Expr), right: (&Typed, &syntax::Expr)) -
             }
         }
         (_, Type::Time) => error.help("a time is written 2024-02-29, 2024-02-29T10:00:00 or MJD 60343.5"),
-        (_, Type::Text) => error.help("text goes in single quotes: '3'"),
+        (_, Type::Text) if other.number().is_some() => error.help("text goes in single quotes: '3'"),
+        (_, Type::Duration) => error.help("a duration has a unit: `12 s`"),
         _ => error,
     }
 }

@@ -1,14 +1,16 @@
 //! SELECT: from sources to output columns, with groups, order and limits.
 
+use std::collections::HashMap;
+
 use super::expr::{ExprBinder, Grouping, fingerprint};
 use super::value::{Bound, Typed};
 use super::{Binder, arith};
 use crate::engine::expr::{Expr, Literal};
 use crate::engine::plan::{Node, OutColumn, Plan, Role, SortKey};
-use crate::engine::scope::Scope;
+use crate::engine::scope::{Resolved, Scope};
 use crate::error::{Diagnostic, Error, Result};
 use crate::lang::syntax::{self, Body, Count, ExprKind, Item, OrderKey, Query, Select, SetOp};
-use crate::model::table::{Column, Type};
+use crate::model::table::Column;
 
 /// An output column of SELECT before projection.
 struct Output {
@@ -17,6 +19,8 @@ struct Output {
     value: Typed,
     role: Role,
     is_hidden: bool,
+    /// Table of FROM it is a column of: tells two of one name apart.
+    owner: Option<String>,
 }
 
 impl Binder<'_> {
@@ -204,11 +208,15 @@ impl Binder<'_> {
                         _ => Role::Plain,
                     };
                     let name = alias.as_ref().map_or_else(|| output_name(expr, &value, binder), |a| a.text.clone());
-                    outputs.push(Output { name, value, role, is_hidden: false });
+                    let owner = if alias.is_none() { owner(expr, binder.scope) } else { None };
+                    outputs.push(Output { name, value, role, is_hidden: false, owner });
                 }
             }
         }
         distinguish(&mut outputs);
+        if binder.grouping.is_none() && !select.distinct {
+            with_position(&mut outputs, binder.scope);
+        }
         Ok(outputs)
     }
 
@@ -253,29 +261,33 @@ pub fn typed(index: usize, column: &OutColumn) -> Typed {
 }
 
 fn star_columns(scope: &Scope, range: std::ops::Range<usize>) -> Vec<Output> {
-    range
-        .map(|i| {
-            let column = &scope.columns[i];
-            let is_hidden = column.is_hidden;
-            Output { name: column.column.name.clone(), value: typed(i, column), role: column.role, is_hidden }
-        })
-        .enumerate()
-        .map(|(_, mut output)| {
-            let Expr::Column(i) = output.value.expr else { return output };
-            output.name = qualified_name(scope, i, &output.name);
-            output
-        })
-        .collect()
+    let output = |i: usize| {
+        let column = &scope.columns[i];
+        let owner = scope.owner(i).map(str::to_owned);
+        let name = column.column.name.clone();
+        Output { name, value: typed(i, column), role: column.role, is_hidden: column.is_hidden, owner }
+    };
+    range.map(output).collect()
 }
 
-/// A name that stands in several tables becomes `name_alias` in each.
-fn qualified_name(scope: &Scope, index: usize, name: &str) -> String {
-    let same = |other: &str| other.eq_ignore_ascii_case(name);
-    let repeated = scope.columns.iter().filter(|c| !c.is_hidden && same(&c.column.name)).count() > 1;
-    let owner = scope.tables.iter().find(|t| (t.start..t.end).contains(&index) || t.matched.contains(&index));
-    match owner {
-        Some(table) if repeated && !scope.columns[index].is_hidden => format!("{name}_{}", table.alias),
-        _ => name.to_owned(),
+/// The table of a column that SELECT names.
+fn owner(expr: &syntax::Expr, scope: &Scope) -> Option<String> {
+    let ExprKind::Column(name) = &expr.kind else { return None };
+    match scope.resolve(name).ok()? {
+        Resolved::Column(index) => scope.owner(index).map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The hidden columns of the first position in sight go along, whatever is selected: a subquery has a position.
+fn with_position(outputs: &mut Vec<Output>, scope: &Scope) {
+    if outputs.iter().any(|o| o.role == Role::Ra) {
+        return;
+    }
+    for role in [Role::Ra, Role::Dec, Role::Cell, Role::Tie] {
+        if let Some(i) = scope.columns.iter().position(|c| c.role == role && c.is_hidden) {
+            outputs.extend(star_columns(scope, i..i + 1));
+        }
     }
 }
 
@@ -297,10 +309,21 @@ fn output_name(expr: &syntax::Expr, value: &Typed, binder: &ExprBinder<'_>) -> S
     }
 }
 
-/// Two computed columns of one name get a number: `count`, `count_2`.
+/// Columns of one name from several tables become `name_alias`; what is still equal gets a number: `count`, `count_2`.
 fn distinguish(outputs: &mut [Output]) {
-    let mut seen: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
+    let mut owners: HashMap<String, Vec<Option<String>>> = HashMap::new();
+    for output in outputs.iter().filter(|o| !o.is_hidden) {
+        let list = owners.entry(output.name.to_ascii_lowercase()).or_default();
+        if !list.contains(&output.owner) {
+            list.push(output.owner.clone());
+        }
+    }
+    let mut seen: HashMap<String, usize> = HashMap::new();
     for output in outputs.iter_mut().filter(|o| !o.is_hidden) {
+        let is_shared = owners.get(&output.name.to_ascii_lowercase()).is_some_and(|list| list.len() > 1);
+        if let (true, Some(owner)) = (is_shared, &output.owner) {
+            output.name = format!("{}_{owner}", output.name);
+        }
         let count = seen.entry(output.name.to_ascii_lowercase()).or_insert(0);
         *count += 1;
         if *count > 1 {
@@ -411,7 +434,7 @@ fn contains_aggregate(expr: &syntax::Expr) -> bool {
     use ExprKind::*;
     match &expr.kind {
         Call { name, args, .. } => {
-            crate::engine::plan::AGGREGATES.iter().any(|a| a.0.eq_ignore_ascii_case(&name.text))
+            super::expr::is_set_function(&name.text)
                 || args.iter().any(contains_aggregate)
         }
         Unary { operand, .. } | IsNull { operand, .. } | Cast { operand, .. } => contains_aggregate(operand),

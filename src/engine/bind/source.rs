@@ -138,7 +138,12 @@ impl Binder<'_> {
                         let e = syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
                         binder(scope).scalar(&e)
                     };
-                    equal.push((column(&left_scope)?.expr, column(&right_scope)?.expr));
+                    let (l, r) = (column(&left_scope)?, column(&right_scope)?);
+                    if l.kind != r.kind && !(l.kind.is_number() && r.kind.is_number()) {
+                        let message = format!("`{}` is {} on the left and {} on the right", ident.text, l.kind.phrase(), r.kind.phrase());
+                        return Err(Diagnostic::new(message, ident.span).help("CAST one of them, with JOIN ... ON").into());
+                    }
+                    equal.push((l.expr, r.expr));
                 }
                 let both = left_scope.clone().beside(right_scope);
                 let condition = JoinCondition { equal, residual: None };
@@ -158,12 +163,16 @@ impl Binder<'_> {
         let ((left, left_scope), (right, right_scope)) = (left, right);
         for (scope, node) in [(&left_scope, &left), (&right_scope, &right)] {
             let alias = scope.tables.first().map_or("the table", |t| t.alias.as_str());
+            if node.role(Role::Longitude).is_some() {
+                return Err(later(&format!("CROSSMATCH of positions on the Earth (`{alias}`)"), within.span).into());
+            }
             if node.role(Role::Ra).is_none() || node.role(Role::Dec).is_none() {
                 return Err(Diagnostic::new(format!("`{alias}` has no position column"), within.span)
-                    .help("IMPORT CATALOG ... POSITION (ra, dec) says where it is; a subquery must select `*` or both columns")
+                    .help("IMPORT CATALOG ... POSITION (ra, dec) says where it is; DISTINCT, GROUP BY and set operators lose it")
                     .into());
             }
         }
+        self.one_radius(within, left_scope.clone().beside(right_scope.clone()))?;
         let radius_deg = self.radius(within, &left_scope)?;
         let mode = match_mode(kind, options)?;
         let plan = Match { kind, left: Box::new(left), right: Box::new(right), radius_deg, mode };
@@ -181,6 +190,20 @@ impl Binder<'_> {
         }
         // Each position belongs to its own table; the match as a whole is where its first table is.
         Ok((Node { plan: Plan::Match(plan), columns }, scope))
+    }
+
+    /// Refuses a radius that differs from row to row.
+    fn one_radius(&self, within: &syntax::Expr, scope: Scope) -> Result<()> {
+        let value = ExprBinder { binder: self, scope: &scope, grouping: None }.scalar(within)?;
+        let mut is_of_row = false;
+        value.expr.columns(&mut |_| is_of_row = true);
+        match (is_of_row, &value.unit) {
+            (false, _) => Ok(()),
+            (true, None) => Err(Diagnostic::new("a match radius needs a unit", within.span)
+                .help(format!("`{within} * 1 arcsec`"))
+                .into()),
+            (true, Some(_)) => Err(later("a match radius of each row", within.span).into()),
+        }
     }
 
     fn radius(&self, within: &syntax::Expr, left: &Scope) -> Result<f64> {

@@ -179,9 +179,17 @@ pub fn time_token(text: &str, span: Span) -> Result<i64, Diagnostic> {
     }
     Time::parse(text).map(|t| t.0).map_err(|e| {
         let mut error = Diagnostic::new(e.reason, span);
-        error.help = e.help;
+        error.help = e.help.or_else(|| as_difference(text));
         error
     })
+}
+
+/// `4096-512` reads as a date; where it can hardly be meant as one, the other reading is named.
+fn as_difference(text: &str) -> Option<String> {
+    let (year, day) = text.split_once('-').filter(|(year, day)| year.len() == 4 && day.len() == 3)?;
+    let (year, day): (u32, u32) = (year.parse().ok()?, day.parse().ok()?);
+    let is_unlikely = !(1000..=2999).contains(&year) || day > 366;
+    is_unlikely.then(|| format!("for the difference write blanks: `{year} - {day}`"))
 }
 
 /// A Julian Date, whole days and fraction read apart so that the fraction keeps its digits.
