@@ -10,6 +10,8 @@ mod queries;
 mod correlate;
 /// Catalogues: import, cones, crossmatches, with real and generated skies.
 mod sky;
+/// Hints and pruning never change an answer.
+mod optimizer;
 /// The language, statement by statement, against golden answers.
 mod semantics;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.

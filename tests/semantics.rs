@@ -210,6 +210,29 @@ fn check(name: &str) {
     assert!(wrong.is_empty(), "{name}:\n{wrong}");
 }
 
+/// The table of wrong statements: message, place and help exactly as stated.
+#[test]
+fn wrong_statements_are_refused_as_stated() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wrong.tsv");
+    let text = fs::read_to_string(path).expect("the table");
+    let mut db = world();
+    let mut failures = String::new();
+    for row in text.lines().skip(1) {
+        let cells: Vec<&str> = row.split('\t').collect();
+        let starquake::error::Error::Query(error) = db.error(cells[1]) else {
+            failures.push_str(&format!("{row}\n  no diagnostic\n"));
+            continue;
+        };
+        let place = error.span.and_then(|s| cells[1].get(s.start..s.end)).unwrap_or("?");
+        let place = if error.span.is_some_and(|s| s.start >= cells[1].len()) { "<end>" } else { place };
+        let found = [place, error.message.as_str(), error.help.as_deref().unwrap_or("-")];
+        if !place.starts_with(cells[2]) || found[1..] != cells[3..5] {
+            failures.push_str(&format!("{row}\n  found {found:?}\n"));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
 macro_rules! golden {
     ($($name:ident),*) => { $(#[test] fn $name() { check(concat!(stringify!($name), ".txt")); })* };
 }

@@ -111,6 +111,7 @@ fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
 
 fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<u64> {
     let directory = target.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::metadata(directory).map_err(|e| Error::io("write into", directory, e))?;
     let mut temporary = tempfile::Builder::new()
         .prefix(".starquake-")
         .tempfile_in(directory)

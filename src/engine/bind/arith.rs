@@ -15,7 +15,7 @@ pub fn meet(binder: &Binder<'_>, constant: (Typed, Span), other: &Typed) -> Resu
     let (Some(unit), Some(number)) = (value.unit.clone(), value.number()) else { return Ok(value) };
     let Some(target) = &other.unit else {
         if !other.is_constant && other.kind.is_number() {
-            binder.notice(format!("a value without unit is compared with {number} {unit}: it is read in {unit}"));
+            binder.notice(format!("a column without unit meets a value in {unit}: it is read in {unit}"));
         }
         return Ok(value);
     };
@@ -84,7 +84,11 @@ pub fn arithmetic(
         match additive {
             true => {
                 let (l, r) = align(binder, (l, ls), (r, rs))?;
-                let unit = l.unit.clone().or(r.unit.clone());
+                // Two columns of different units are stored numbers: their sum has no unit.
+                let unit = match (&l.unit, &r.unit) {
+                    (Some(a), Some(b)) => Some(a.clone()).filter(|_| a == b),
+                    (a, b) => a.clone().or(b.clone()),
+                };
                 (l, r, unit)
             }
             false => {

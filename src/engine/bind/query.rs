@@ -365,6 +365,10 @@ pub fn shown(node: Node) -> Node {
     }
     let keep: Vec<usize> = (0..node.columns.len()).filter(|&i| !node.columns[i].is_hidden).collect();
     let columns = keep.iter().map(|&i| node.columns[i].clone()).collect();
+    if let Plan::Project { input, exprs } = node.plan {
+        let exprs = exprs.into_iter().zip(&node.columns).filter(|(_, c)| !c.is_hidden).map(|(e, _)| e).collect();
+        return Node { plan: Plan::Project { input, exprs }, columns };
+    }
     let exprs = keep.into_iter().map(Expr::Column).collect();
     Node { plan: Plan::Project { input: Box::new(node), exprs }, columns }
 }
