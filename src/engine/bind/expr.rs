@@ -19,6 +19,8 @@ use crate::model::units::Unit;
 pub struct Grouping {
     /// Text form of each key's expression, and its value over the aggregate's output.
     pub keys: Vec<(String, Typed)>,
+    /// Parts of the largest key as written: nothing larger can be one.
+    pub parts: usize,
     /// Each key over the input.
     pub key_exprs: Vec<Expr>,
     /// Set functions met so far, with the type of their result.
@@ -69,7 +71,8 @@ impl<'a> ExprBinder<'a> {
             ExprKind::Cast { operand, type_words, .. } => self.cast(operand, type_words),
             ExprKind::Scalar(query) => Ok(Bound::Scalar(self.binder.scalar_query(query, self.scope, e.span)?)),
             ExprKind::Unary { op, operand } => self.unary(*op, operand, e.span),
-            ExprKind::Binary { op, left, right } => self.binary(*op, left, right, e.span),
+            ExprKind::Binary { op, left, right } if op.is_comparison() => compare::comparison(self, *op, left, right),
+            ExprKind::Binary { .. } => self.chain(e),
             _ => self.predicate(e),
         }
     }
@@ -81,20 +84,14 @@ impl<'a> ExprBinder<'a> {
 
     /// A condition.
     pub fn condition(&self, e: &syntax::Expr) -> Result<Expr> {
-        let value = self.scalar(e)?;
-        match value.kind {
-            Type::Bool | Type::Null => Ok(value.expr),
-            other => Err(Diagnostic::new(format!("expected a condition, found {}", other.phrase()), e.span)
-                .help("a condition compares: `magnitude > 3`, `span OVERLAPS '2024'`, `pos IN CIRCLE(..)`")
-                .into()),
-        }
+        Ok(condition_of(self.scalar(e)?, e.span)?)
     }
 
     /// In a grouped query: the key this expression is, if it is one.
     fn group_key(&self, e: &syntax::Expr) -> Option<Typed> {
         let grouping = self.grouping?;
         let plain = ExprBinder { grouping: None, ..*self };
-        if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Null) || !is_small(e, &mut { KEY_PARTS }) {
+        if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Null) || !is_small(e, &mut { grouping.parts }) {
             return None;
         }
         let value = plain.scalar(e).ok()?;
@@ -161,25 +158,46 @@ impl<'a> ExprBinder<'a> {
         Ok(Bound::Scalar(self.fold(value, span)?))
     }
 
-    fn binary(&self, op: BinaryOp, left: &syntax::Expr, right: &syntax::Expr, span: Span) -> Result<Bound> {
-        match op {
-            BinaryOp::And | BinaryOp::Or => {
-                let (l, r) = (Box::new(self.condition(left)?), Box::new(self.condition(right)?));
-                Ok(boolean(if op == BinaryOp::And { Expr::And(l, r) } else { Expr::Or(l, r) }))
+    /// `a op b op c ...`: operators in a row lean to the left, so they are walked down and bound on the way back
+    /// instead of by recursion. AND and OR of many become a balanced tree.
+    fn chain(&self, e: &syntax::Expr) -> Result<Bound> {
+        let mut spine = vec![];
+        let mut first = e;
+        while let ExprKind::Binary { op, left, right } = &first.kind
+            && !op.is_comparison()
+            && (spine.is_empty() || self.group_key(first).is_none())
+        {
+            spine.push((*op, left.span, &**right, first.span));
+            first = left;
+        }
+        let mut value = self.bind(first)?;
+        let mut terms: Vec<Expr> = vec![];
+        for (place, (op, left, right, span)) in spine.iter().enumerate().rev() {
+            if !matches!(op, BinaryOp::And | BinaryOp::Or) {
+                value = self.operate(*op, (value.into_scalar(*left)?, *left), right, *span)?;
+                continue;
             }
-            _ if op.is_comparison() => compare::comparison(self, op, left, right),
-            BinaryOp::Concat => {
-                let (l, r) = (self.scalar(left)?, self.scalar(right)?);
-                let is_constant = l.is_constant && r.is_constant;
-                let expr = Expr::Concat(Box::new(l.expr), Box::new(r.expr));
-                Ok(Bound::Scalar(self.fold(Typed::computed(expr, Type::Text, is_constant), span)?))
+            if terms.is_empty() {
+                terms.push(condition_of(value.clone().into_scalar(*left)?, *left)?);
             }
-            _ => {
-                let (l, r) = (self.scalar(left)?, self.scalar(right)?);
-                let value = arith::arithmetic(self.binder, op, (l, left.span), (r, right.span))?;
-                Ok(Bound::Scalar(self.fold(value, span)?))
+            terms.push(self.condition(right)?);
+            let is_last = place == 0 || spine.get(place - 1).is_none_or(|next| next.0 != *op);
+            if is_last {
+                value = boolean(balanced(*op, std::mem::take(&mut terms)));
             }
         }
+        Ok(value)
+    }
+
+    fn operate(&self, op: BinaryOp, left: (Typed, Span), right: &syntax::Expr, span: Span) -> Result<Bound> {
+        let r = self.scalar(right)?;
+        if op == BinaryOp::Concat {
+            let is_constant = left.0.is_constant && r.is_constant;
+            let expr = Expr::Concat(Box::new(left.0.expr), Box::new(r.expr));
+            return Ok(Bound::Scalar(self.fold(Typed::computed(expr, Type::Text, is_constant), span)?));
+        }
+        let value = arith::arithmetic(self.binder, op, left, (r, right.span))?;
+        Ok(Bound::Scalar(self.fold(value, span)?))
     }
 
     /// Computes constants once.
@@ -391,8 +409,30 @@ impl<'a> ExprBinder<'a> {
     }
 }
 
-/// Most parts of an expression that is compared with the keys of GROUP BY as a whole.
-const KEY_PARTS: usize = 64;
+fn condition_of(value: Typed, span: Span) -> Result<Expr, Diagnostic> {
+    match value.kind {
+        Type::Bool | Type::Null => Ok(value.expr),
+        other => Err(Diagnostic::new(format!("expected a condition, found {}", other.phrase()), span)
+            .help("a condition compares: `magnitude > 3`, `span OVERLAPS '2024'`, `pos IN CIRCLE(..)`")),
+    }
+}
+
+/// Terms joined by AND or OR, as low a tree as can be.
+fn balanced(op: BinaryOp, mut terms: Vec<Expr>) -> Expr {
+    if terms.len() > 1 {
+        let right = balanced(op, terms.split_off(terms.len() / 2));
+        let (l, r) = (Box::new(balanced(op, terms)), Box::new(right));
+        return if op == BinaryOp::And { Expr::And(l, r) } else { Expr::Or(l, r) };
+    }
+    terms.pop().unwrap_or(Expr::Literal(Literal::Null))
+}
+
+/// Parts of an expression, all it consists of counted.
+pub fn parts_of(e: &syntax::Expr) -> usize {
+    let mut left = usize::MAX;
+    is_small(e, &mut left);
+    usize::MAX - left
+}
 
 /// May the expression be a key: few parts, no query in it and no set function?
 fn is_small(e: &syntax::Expr, parts_left: &mut usize) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::expr::{ExprBinder, Grouping, fingerprint};
+use super::expr::{ExprBinder, Grouping, fingerprint, parts_of};
 use super::value::{Bound, Typed};
 use super::{Binder, arith};
 use crate::engine::expr::{Expr, Literal};
@@ -11,6 +11,9 @@ use crate::engine::scope::{Resolved, Scope};
 use crate::error::{Diagnostic, Error, Result};
 use crate::lang::syntax::{self, Body, Count, ExprKind, Item, OrderKey, Query, Select, SetOp};
 use crate::model::table::Column;
+
+/// Most set operators of a query, and most tables of a FROM: each makes the plan one step deeper.
+pub const BRANCHES: usize = 256;
 
 /// An output column of SELECT before projection.
 struct Output {
@@ -38,6 +41,10 @@ impl Binder<'_> {
     }
 
     fn query_body(&self, query: &Query) -> Result<Node> {
+        if let Some(op) = query.set_ops.get(BRANCHES) {
+            let message = format!("more than {BRANCHES} set operators in one query");
+            return Err(Diagnostic::new(message, op.span).help("IMPORT ... APPEND collects rows in one table").into());
+        }
         let limit = self.count(query.limit.as_ref())?;
         let offset = self.count(query.offset.as_ref())?.unwrap_or(0);
         let top = limit.map(|n| n.saturating_add(offset));
@@ -160,10 +167,9 @@ impl Binder<'_> {
         let binder = ExprBinder { binder: self, scope, grouping: None };
         let mut grouping = Grouping::default();
         for (index, expr) in select.group.iter().enumerate() {
-            let value = match self.named_output(select, expr, scope) {
-                Some(of_output) => binder.scalar(of_output)?,
-                None => binder.scalar(expr)?,
-            };
+            let written = self.named_output(select, expr, scope).unwrap_or(expr);
+            let value = binder.scalar(written)?;
+            grouping.parts = grouping.parts.max(parts_of(written));
             let text = fingerprint(&value.expr);
             let key = Typed { expr: Expr::Column(index), is_constant: false, ..value.clone() };
             grouping.keys.push((text, key));

@@ -2,6 +2,7 @@
 
 use super::arith::{measure, units_of};
 use super::expr::ExprBinder;
+use super::query::BRANCHES;
 use super::{Binder, read_shared};
 use crate::engine::expr::{CompareOp, Expr};
 use crate::engine::plan::{JoinCondition, Match, MatchMode, Node, OutColumn, Plan, Role, Scan};
@@ -17,6 +18,10 @@ use crate::model::units::Dimension;
 impl Binder<'_> {
     /// The whole FROM; nothing is one row without columns.
     pub fn from(&self, items: &[FromItem]) -> Result<(Node, Scope)> {
+        if items.iter().map(|i| 1 + i.joins.len()).sum::<usize>() > BRANCHES {
+            let span = items[0].source.span;
+            return Err(Diagnostic::new(format!("more than {BRANCHES} tables in one FROM"), span).into());
+        }
         let mut whole: Option<(Node, Scope)> = None;
         for item in items {
             let (mut node, mut scope) = self.source_beside(&item.source, whole.as_ref().map(|w| &w.1))?;

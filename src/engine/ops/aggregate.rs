@@ -1,7 +1,6 @@
 //! GROUP BY: rows to groups by hashing, groups in the order of their first row. Sums add in row order, so that a
 //! result depends neither on threads nor on how the rows were batched.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -13,6 +12,7 @@ use arrow_array::{
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
+use super::hash::{ByRow, RowSet};
 use crate::engine::exec::Rows;
 use crate::engine::expr::{Expr, arrow_error, cast, floats, integers, without_negative_zero};
 use crate::engine::plan::{Aggregate, AggregateFunction as F};
@@ -58,7 +58,7 @@ pub fn aggregate(input: Rows<'_>, keys: &[Expr], aggregates: &[Aggregate], out: 
 /// The groups met so far.
 struct Groups {
     count: usize,
-    ids: HashMap<Box<[u8]>, u32>,
+    ids: ByRow<Box<[u8]>, u32>,
     converter: Option<RowConverter>,
     /// Key values of the first row of each group, batch by batch.
     firsts: Vec<Vec<ArrayRef>>,
@@ -66,7 +66,7 @@ struct Groups {
 
 impl Groups {
     fn new(is_whole: bool) -> Groups {
-        Groups { count: usize::from(is_whole), ids: HashMap::new(), converter: None, firsts: vec![] }
+        Groups { count: usize::from(is_whole), ids: ByRow::default(), converter: None, firsts: vec![] }
     }
 
     /// The group of each row.
@@ -134,7 +134,7 @@ enum State {
 }
 
 /// Values met in each group, for DISTINCT.
-type Seen = HashSet<(u32, Box<[u8]>)>;
+type Seen = RowSet<(u32, Box<[u8]>)>;
 
 impl State {
     fn new(aggregate: &Aggregate, batch: &Batch) -> Result<State> {
