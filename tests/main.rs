@@ -3,16 +3,35 @@
 /// Helpers: a database in a temporary directory, answers as CSV, the real data where they are.
 mod support;
 
+/// Helpers: this binary again as another process.
+mod child;
+/// The command line: exit codes, streams, formats, options.
+mod cli;
+/// The demo: exit code and the truth it finds again.
+mod demo;
+/// Helpers: small waveform archives, made by our own writers.
+mod tree;
+
+/// The house: floors, the fence around unsafe code, lengths of files.
+mod architecture;
+
 /// The language: every statement of the design parses, every wrong one is refused at its place.
 mod queries;
 
 /// Correlation: the real Ridgecrest pair through the whole program.
 mod correlate;
-/// Catalogues: import, cones, crossmatches, with real and generated skies.
-mod sky;
 /// Hints and pruning never change an answer.
 mod optimizer;
 /// The language, statement by statement, against golden answers.
 mod semantics;
+/// Catalogues: import, cones, crossmatches, with real and generated skies.
+mod sky;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
+
+/// Readers and writers in several processes.
+mod concurrency;
+/// The process is killed while it writes: the next one goes on.
+mod crash;
+/// Changes of an archive: what is read again, what is kept, what REFRESH refuses to believe.
+mod refresh;

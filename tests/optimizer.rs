@@ -56,10 +56,16 @@ fn rows(seed: u64) -> String {
             2 => -(random.below(1000) as i64),
             _ => row as i64 * 1000,
         };
-        let blank = |random: &mut Random, text: String| if random.below(9) == 0 { String::new() } else { text };
+        let blank =
+            |random: &mut Random, text: String| if random.below(9) == 0 { String::new() } else { text };
         let small = random.below(40).to_string();
         let v = format!("{:?}", (random.unit() - 0.5) * 10.0);
-        let t = format!("20{:02}-01-{:02}T00:00:{:02}.5Z", random.below(30), 1 + random.below(28), random.below(60));
+        let t = format!(
+            "20{:02}-01-{:02}T00:00:{:02}.5Z",
+            random.below(30),
+            1 + random.below(28),
+            random.below(60)
+        );
         let (ra, dec) = match row % 3 {
             0 => (random.unit() * 360.0, 90.0 - random.unit() * 0.1),
             1 => ((359.95 + random.unit() * 0.1) % 360.0, random.unit() - 0.5),
@@ -82,9 +88,24 @@ fn condition(random: &mut Random, table: &str) -> String {
         2 => format!("{table}.small {op} {}", random.below(40)),
         3 => format!("{table}.v {op} {:?}", number(random)),
         4 => format!("{table}.t {op} 20{:02}-01-{:02}", 10 + random.below(20), 1 + random.below(28)),
-        5 => format!("{table}.pos IN CIRCLE({:?}, {:?}, {:?})", random.unit() * 360.0, 89.0 + random.unit(), random.unit()),
-        6 => format!("{table}.pos IN CIRCLE({}, {:?}, {} arcmin)", random.pick(&["0", "360", "359.99"]), number(random) / 8.0, random.below(30)),
-        7 => format!("1 = CONTAINS(POINT({table}.ra, {table}.dec), CIRCLE({:?}, {:?}, {:?}))", random.unit() * 360.0, number(random) * 20.0, random.unit() * 100.0),
+        5 => format!(
+            "{table}.pos IN CIRCLE({:?}, {:?}, {:?})",
+            random.unit() * 360.0,
+            89.0 + random.unit(),
+            random.unit()
+        ),
+        6 => format!(
+            "{table}.pos IN CIRCLE({}, {:?}, {} arcmin)",
+            random.pick(&["0", "360", "359.99"]),
+            number(random) / 8.0,
+            random.below(30)
+        ),
+        7 => format!(
+            "1 = CONTAINS(POINT({table}.ra, {table}.dec), CIRCLE({:?}, {:?}, {:?}))",
+            random.unit() * 360.0,
+            number(random) * 20.0,
+            random.unit() * 100.0
+        ),
         8 => format!("{table}.pos IN BOX(0, 0, {:?}, 1)", random.unit() * 3.0),
         9 => format!("({table}.small IS NULL OR {table}.v {op} {:?})", number(random)),
         10 => format!("NOT {table}.small {op} {}", random.below(40)),
@@ -114,21 +135,35 @@ fn random_query(seed: u64) -> String {
     match random.below(11) {
         0 => format!("SELECT a.id, a.v FROM p AS a WHERE {one}"),
         1 => format!("SELECT COUNT(*), SUM(a.v), MIN(a.t) FROM p AS a WHERE {one}"),
-        2 => format!("SELECT a.small, COUNT(*) AS n FROM p AS a WHERE {one} GROUP BY a.small HAVING COUNT(*) > 2"),
-        3 => format!("SELECT a.t, a.id FROM p AS a WHERE {one} ORDER BY a.v DESC, a.small LIMIT {} OFFSET 3", random.below(50)),
+        2 => format!(
+            "SELECT a.small, COUNT(*) AS n FROM p AS a WHERE {one} GROUP BY a.small HAVING COUNT(*) > 2"
+        ),
+        3 => format!(
+            "SELECT a.t, a.id FROM p AS a WHERE {one} ORDER BY a.v DESC, a.small LIMIT {} OFFSET 3",
+            random.below(50)
+        ),
         4 => format!("SELECT a.v, b.t FROM p AS a {kind}JOIN {side} ON a.id = b.id WHERE {two}"),
         5 => format!("SELECT a.* FROM p AS a {half} JOIN {side} ON a.id = b.id AND a.v > b.v WHERE {one}"),
-        6 => format!("SELECT a.id, b.id, separation FROM p AS a {kind}CROSSMATCH {side} WITHIN 3 arcmin {mode} WHERE {two}"),
+        6 => format!(
+            "SELECT a.id, b.id, separation FROM p AS a {kind}CROSSMATCH {side} WITHIN 3 arcmin {mode} WHERE {two}"
+        ),
         7 => format!("SELECT COUNT(*) FROM p AS a {half} CROSSMATCH {side} WITHIN 3 arcmin WHERE {one}"),
-        8 => format!("SELECT DISTINCT a.small FROM p AS a WHERE {one} UNION ALL SELECT small FROM p WHERE v > 4"),
-        9 => format!("SELECT x.n FROM (SELECT a.small AS s, a.id AS n, a.v * 2 AS w FROM p AS a WHERE {one}) AS x WHERE x.w > 1 AND x.s < 30"),
-        _ => format!("WITH a AS (SELECT id, small, v, t, ra, dec FROM p WHERE v > 0) SELECT a.id, b.id FROM a JOIN a AS b ON a.id = b.id AND a.small < b.small WHERE {two}"),
+        8 => format!(
+            "SELECT DISTINCT a.small FROM p AS a WHERE {one} UNION ALL SELECT small FROM p WHERE v > 4"
+        ),
+        9 => format!(
+            "SELECT x.n FROM (SELECT a.small AS s, a.id AS n, a.v * 2 AS w FROM p AS a WHERE {one}) AS x WHERE x.w > 1 AND x.s < 30"
+        ),
+        _ => format!(
+            "WITH a AS (SELECT id, small, v, t, ra, dec FROM p WHERE v > 0) SELECT a.id, b.id FROM a JOIN a AS b ON a.id = b.id AND a.small < b.small WHERE {two}"
+        ),
     }
 }
 
 /// The answer of the plan as bound and as optimized.
 fn both(text: &str, context: &Context<'_>) -> Result<(Batch, Batch), String> {
-    let statement = parse::statement("test.sq", text).map_err(|d| starquake::lang::diagnostic::render(&d, false))?;
+    let statement =
+        parse::statement("test.sq", text).map_err(|d| starquake::lang::diagnostic::render(&d, false))?;
     let StatementKind::Query(parsed) = statement.kind else { return Err("no query".to_owned()) };
     let bind = || Binder::new(*context).query(&parsed).map(query::shown);
     let run = || {
@@ -150,11 +185,21 @@ fn an_optimized_plan_answers_as_the_plan_that_was_bound() {
     let tables = Tables::new(&snapshot);
     let (notices, cancel) = (Notices::default(), Cancel::default());
     let context = Context { tables: &tables, session: &db.session, notices: &notices, cancel: &cancel };
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let result = runner.run(&any::<u64>(), |seed| {
         let text = random_query(seed);
-        let (plain, optimized) = both(&text, &context).map_err(|e| TestCaseError::fail(format!("{text}\n{e}")))?;
-        prop_assert!(plain == optimized, "{text}\n{} rows as bound, {} optimized", plain.num_rows(), optimized.num_rows());
+        let (plain, optimized) =
+            both(&text, &context).map_err(|e| TestCaseError::fail(format!("{text}\n{e}")))?;
+        prop_assert!(
+            plain == optimized,
+            "{text}\n{} rows as bound, {} optimized",
+            plain.num_rows(),
+            optimized.num_rows()
+        );
         Ok(())
     });
     if let Err(error) = result {

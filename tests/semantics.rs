@@ -79,8 +79,12 @@ fn archive(root: &Path) {
         let code = ChannelCode::new(code[0], code[1], code[2], code[3]);
         let start = Time::parse(start).expect("a time");
         let mut bytes = vec![];
-        write_records(&mut bytes, &Signal { code: &code, start, sampling_rate: 100.0, samples: &samples }, 512)
-            .expect("records");
+        write_records(
+            &mut bytes,
+            &Signal { code: &code, start, sampling_rate: 100.0, samples: &samples },
+            512,
+        )
+        .expect("records");
         fs::write(root.join(name), bytes).expect("a file");
     };
     fs::create_dir(root).expect("a directory");
@@ -89,7 +93,8 @@ fn archive(root: &Path) {
     file("c.mseed", ["IU", "TUC", "", "BHZ"], "2024-03-01T00:00:00");
     file("d.mseed", ["XX", "ANMO", "10", "EHN"], "2024-02-29T23:59:50");
     fs::write(root.join("notes.txt"), "not a waveform\n").expect("a file");
-    fs::write(root.join("cut.mseed"), &fs::read(root.join("a.mseed")).expect("bytes")[..700]).expect("a file");
+    fs::write(root.join("cut.mseed"), &fs::read(root.join("a.mseed")).expect("bytes")[..700])
+        .expect("a file");
 }
 
 /// The world that every golden file speaks of.
@@ -237,4 +242,16 @@ macro_rules! golden {
     ($($name:ident),*) => { $(#[test] fn $name() { check(concat!(stringify!($name), ".txt")); })* };
 }
 
-golden!(values, text_and_time, functions, aggregates, queries, joins, matches, tables, statements, explain, messages);
+golden!(
+    values,
+    text_and_time,
+    functions,
+    aggregates,
+    queries,
+    joins,
+    matches,
+    tables,
+    statements,
+    explain,
+    messages
+);

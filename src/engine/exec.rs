@@ -39,11 +39,13 @@ pub fn one(node: &Node, batches: Vec<Batch>) -> Result<Batch> {
     match batches.as_slice() {
         [] => Ok(node.schema().empty()),
         [one] => Ok(one.clone()),
-        many => arrow_select::concat::concat_batches(&node.schema().arrow(), many).map_err(|e| Error::Limit {
-            what: format!("a table in memory ({e})"),
-            limit: "2 GiB of text in one column".to_owned(),
-            help: "select fewer columns or rows before this step".to_owned(),
-        }),
+        many => {
+            arrow_select::concat::concat_batches(&node.schema().arrow(), many).map_err(|e| Error::Limit {
+                what: format!("a table in memory ({e})"),
+                limit: "2 GiB of text in one column".to_owned(),
+                help: "select fewer columns or rows before this step".to_owned(),
+            })
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Reads one waveform file into the rows of the index.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::walk::Entry;
+use super::walk::{self, Entry};
 use crate::error::{Error, Result};
 use crate::format::waveform::{self, Scan, State, flags};
 use crate::index::archive::{FileRow, SegmentRow};
@@ -29,15 +29,21 @@ pub struct Read {
 
 /// xxh3 of the first and the last block of a file.
 pub fn signature_only(path: &Path) -> std::io::Result<u64> {
+    ends(path).map(|(hash, _)| hash)
+}
+
+/// Hash of the ends of a file, and the metadata of the file that was opened.
+fn ends(path: &Path) -> std::io::Result<(u64, Metadata)> {
     let file = File::open(path)?;
-    let size = file.metadata()?.len();
+    let metadata = file.metadata()?;
+    let size = metadata.len();
     let mut hash = Xxh3::new();
     let mut block = vec![0; END_BYTES];
     for offset in [0, size.saturating_sub(END_BYTES as u64)] {
         let count = file.read_at(&mut block, offset)?;
         hash.update(&block[..count]);
     }
-    Ok(hash.digest())
+    Ok((hash.digest(), metadata))
 }
 
 /// Scans a file. Whatever is wrong with it is in its row; the rest of the archive goes on.
@@ -48,7 +54,7 @@ pub fn read_file(path: &Path, entry: &Entry, scan_ns: i64) -> Result<Read> {
         mtime_ns: entry.mtime_ns,
         ctime_ns: entry.ctime_ns,
         inode: entry.inode,
-        is_unsure: entry.mtime_ns > scan_ns.saturating_sub(UNSURE_MTIME_NS),
+        is_unsure: entry.is_regular && entry.mtime_ns > scan_ns.saturating_sub(UNSURE_MTIME_NS),
         ..FileRow::default()
     };
     if !entry.is_regular {
@@ -57,12 +63,15 @@ pub fn read_file(path: &Path, entry: &Entry, scan_ns: i64) -> Result<Read> {
         return Ok(Read { file, segments: vec![], was_opened: false });
     }
     let scanned = waveform::scan(path).and_then(|scan| {
-        let hash = signature_only(path).map_err(|e| Error::io("read", path, e))?;
-        Ok((scan, hash))
+        let (hash, metadata) = ends(path).map_err(|e| Error::io("read", path, e))?;
+        Ok((scan, hash, walk::entry(vec![], &metadata)))
     });
     match scanned {
-        Ok((scan, hash)) => {
+        Ok((scan, hash, now)) => {
             file.hash = hash;
+            // It was changed while it was read: the next refresh reads it again.
+            file.is_unsure |=
+                (now.size, now.mtime_ns, now.inode) != (entry.size, entry.mtime_ns, entry.inode);
             let segments = segment_rows(&scan)?;
             fill(&mut file, scan);
             Ok(Read { file, segments, was_opened: true })

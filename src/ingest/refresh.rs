@@ -22,6 +22,9 @@ use crate::model::time::Time;
 use crate::progress::Progress;
 use crate::store::{Catalogue, SourceEntry, TableEntry, Writer};
 
+/// State of a file that keeps its rows although it cannot be reached.
+const UNREACHABLE: &str = "unreachable";
+
 /// What a change is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
@@ -37,6 +40,8 @@ pub enum ChangeKind {
     Unreachable,
     /// It was modified while it was scanned, or could not be reached: read again.
     Again,
+    /// Only the inode was touched (owner, permissions, links): the content is as it was, nothing is read again.
+    Touched,
 }
 
 impl ChangeKind {
@@ -49,6 +54,7 @@ impl ChangeKind {
             ChangeKind::Removed => "removed",
             ChangeKind::Unreachable => "unreachable",
             ChangeKind::Again => "again",
+            ChangeKind::Touched => "touched",
         }
     }
 }
@@ -71,6 +77,8 @@ pub struct Change {
     entry: Option<Entry>,
     /// As it was known; of a moved file the old place.
     known: Option<Place>,
+    /// Why it cannot be reached.
+    reason: Option<String>,
 }
 
 impl Change {
@@ -94,14 +102,18 @@ pub struct Plan {
     pub unchanged: usize,
     /// Directories that could not be listed, and why.
     pub unlisted: Vec<(Vec<u8>, String)>,
+    /// Files whose first and last block were read to compare them.
+    pub probed: usize,
     device: u64,
 }
 
 /// What a refresh did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Files that were opened.
+    /// Files that were opened and read whole.
     pub opened: usize,
+    /// Files of which only the first and the last block were read, to compare them.
+    pub probed: usize,
     /// As they were.
     pub unchanged: usize,
     /// Not known before.
@@ -114,6 +126,8 @@ pub struct Report {
     pub removed: usize,
     /// Under a directory that could not be listed.
     pub unreachable: usize,
+    /// Directories that could not be listed.
+    pub unlisted: usize,
     /// Of those opened: unreadable, or readable in part.
     pub bad: usize,
 }
@@ -136,30 +150,28 @@ pub struct Job<'a> {
 pub fn plan(archive: &Archive, source: &SourceEntry, job: &Job<'_>) -> Result<Plan> {
     let known = known_files(archive, &source.name);
     let root = root_path(source);
-    let (walk, device) = checked_walk(&root, source, known.len(), job)?;
-    let mut plan = Plan { unlisted: walk.unlisted.clone(), device, ..Plan::default() };
+    let (walk, device) = checked_walk(&root, source, &known, job)?;
+    let unlisted = walk.unlisted.iter().map(|(dir, why)| (dir.clone(), why.clone())).collect();
+    let mut plan = Plan { unlisted, device, ..Plan::default() };
     let mut gone: Vec<(Vec<u8>, Place)> = vec![];
     let present: HashSet<&[u8]> = walk.entries.iter().map(|e| e.path.as_slice()).collect();
     for (path, place) in &known {
         if present.contains(path) {
             continue;
         }
-        if walk.is_unlisted(path) {
-            let is_known = archive.parts[place.part].file(place.file).state == "unreachable";
-            if is_known {
-                plan.unchanged += 1;
-            } else {
-                plan.changes.push(change(ChangeKind::Unreachable, path.to_vec(), None, Some(*place)));
-            }
-        } else {
-            gone.push((path.to_vec(), *place));
+        match walk.why_unlisted(path) {
+            Some(why) => plan.unreachable((path.to_vec(), None, *place), why, archive),
+            None => gone.push((path.to_vec(), *place)),
         }
     }
     let mut new: Vec<Entry> = vec![];
     for entry in walk.entries {
         match known.get(entry.path.as_slice()) {
             None => new.push(entry),
-            Some(place) => compare(entry, *place, archive, &root, &mut plan),
+            Some(place) => {
+                let dangling = walk.dangling.get(&entry.path).map(String::as_str);
+                compare(entry, *place, dangling, (archive, &root), &mut plan);
+            }
         }
     }
     pair_moves(new, gone, (archive, &root), &mut plan);
@@ -168,7 +180,20 @@ pub fn plan(archive: &Archive, source: &SourceEntry, job: &Job<'_>) -> Result<Pl
 }
 
 fn change(kind: ChangeKind, path: Vec<u8>, entry: Option<Entry>, known: Option<Place>) -> Change {
-    Change { kind, path, entry, known }
+    Change { kind, path, entry, known, reason: None }
+}
+
+impl Plan {
+    /// Its rows stay; the state says that it cannot be reached.
+    fn unreachable(&mut self, of: (Vec<u8>, Option<Entry>, Place), why: &str, archive: &Archive) {
+        let (path, entry, place) = of;
+        if archive.parts[place.part].file(place.file).state == UNREACHABLE {
+            self.unchanged += 1;
+            return;
+        }
+        let change = change(ChangeKind::Unreachable, path, entry, Some(place));
+        self.changes.push(Change { reason: Some(why.to_owned()), ..change });
+    }
 }
 
 /// The root of a source.
@@ -176,7 +201,10 @@ pub fn root_path(source: &SourceEntry) -> PathBuf {
     PathBuf::from(std::ffi::OsStr::from_bytes(&source.root))
 }
 
-fn known_files<'a>(archive: &'a Archive, source: &str) -> HashMap<&'a [u8], Place> {
+/// Known files by path.
+type Known<'a> = HashMap<&'a [u8], Place>;
+
+fn known_files<'a>(archive: &'a Archive, source: &str) -> Known<'a> {
     let mut known = HashMap::new();
     for (number, part) in archive.parts.iter().enumerate().filter(|(_, p)| p.source == source) {
         for file in (0..part.file_count() as u32).filter(|f| part.is_alive(*f)) {
@@ -187,35 +215,53 @@ fn known_files<'a>(archive: &'a Archive, source: &str) -> HashMap<&'a [u8], Plac
 }
 
 /// Walks the root unless that would empty the index: an unmounted disk looks like an empty directory.
-fn checked_walk(root: &Path, source: &SourceEntry, known: usize, job: &Job<'_>) -> Result<(Walk, u64)> {
+fn checked_walk(root: &Path, source: &SourceEntry, known: &Known<'_>, job: &Job<'_>) -> Result<(Walk, u64)> {
     let confirm = format!(
         "mount or restore it, or move the source with IMPORT WAVEFORMS 'new root' INTO {0}; `REFRESH FULL {0}` confirms that the files are gone",
         source.name
     );
     let metadata = match fs::metadata(root) {
         Ok(metadata) => metadata,
-        Err(error) if job.full && error.kind() == std::io::ErrorKind::NotFound => return Ok((Walk::default(), 0)),
+        Err(error) if job.full && error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok((Walk::default(), 0));
+        }
         Err(error) => {
-            let message = format!("the root of {} cannot be reached: {}: {error}", source.name, root.display());
+            let message =
+                format!("the root of {} cannot be reached: {}: {error}", source.name, root.display());
             return Err(Error::refused(message, confirm));
         }
     };
     let device = metadata.dev();
+    // What would remove rows asks to be confirmed.
+    let is_careful = !known.is_empty() && !job.full;
     let before = source.options.get("device").and_then(|d| d.parse::<u64>().ok());
-    if known > 0 && !job.full && before.is_some_and(|d| d != device) {
+    if is_careful && before.is_some_and(|d| d != device) {
         let message =
             format!("the root of {} is on another device than before: {}", source.name, root.display());
         return Err(Error::refused(message, confirm));
     }
-    if metadata.is_file() {
+    let was_file = known.contains_key(&b""[..]);
+    if is_careful && was_file == metadata.is_dir() {
+        let (now, then) = if was_file { ("a directory", "a file") } else { ("no directory", "one") };
+        let message = format!("the root of {} is {now}, it was {then}: {}", source.name, root.display());
+        return Err(Error::refused(message, confirm));
+    }
+    if !metadata.is_dir() {
         return single_file(root, &metadata).map(|w| (w, device));
     }
     let walk = walk(root, job.database).map_err(|e| {
-        Error::refused(format!("the root of {} cannot be listed: {}: {e}", source.name, root.display()), confirm.clone())
+        Error::refused(
+            format!("the root of {} cannot be listed: {}: {e}", source.name, root.display()),
+            confirm.clone(),
+        )
     })?;
-    if walk.entries.is_empty() && walk.unlisted.is_empty() && known > 0 && !job.full {
-        let message =
-            format!("the root of {} is empty, the index has {known} files of it: {}", source.name, root.display());
+    if walk.entries.is_empty() && walk.unlisted.is_empty() && is_careful {
+        let count = known.len();
+        let message = format!(
+            "the root of {} is empty, the index has {count} files of it: {}",
+            source.name,
+            root.display()
+        );
         return Err(Error::refused(message, confirm));
     }
     Ok((walk, device))
@@ -225,71 +271,112 @@ fn checked_walk(root: &Path, source: &SourceEntry, known: usize, job: &Job<'_>) 
 fn single_file(root: &Path, metadata: &fs::Metadata) -> Result<Walk> {
     let entry = super::walk::entry(vec![], metadata);
     if !entry.is_regular {
-        return Err(Error::refused(format!("{} is not a file", root.display()), "name a file or a directory"));
+        return Err(Error::refused(
+            format!("{} is not a file", root.display()),
+            "name a file or a directory",
+        ));
     }
-    Ok(Walk { entries: vec![entry], unlisted: vec![] })
+    Ok(Walk { entries: vec![entry], ..Walk::default() })
 }
 
-/// A known path that is still there: unchanged, changed, or only its inode touched.
-fn compare(entry: Entry, place: Place, archive: &Archive, root: &Path, plan: &mut Plan) {
+/// A known path that is still there: unchanged, changed, or only its inode touched. `dangling` tells why the target
+/// of a link cannot be reached.
+fn compare(entry: Entry, place: Place, dangling: Option<&str>, at: (&Archive, &Path), plan: &mut Plan) {
+    let (archive, root) = at;
     let known = archive.parts[place.part].file(place.file);
     let same = known.size == entry.size && known.mtime_ns == entry.mtime_ns && known.inode == entry.inode;
-    let kind = if known.is_unsure || known.state == "unreachable" {
+    if let Some(why) = dangling.filter(|_| !same && known.state != "other") {
+        return plan.unreachable((entry.path.clone(), Some(entry), place), why, archive);
+    }
+    let was_unreachable = known.state == UNREACHABLE;
+    let kind = if known.is_unsure {
         ChangeKind::Again
     } else if !same {
         ChangeKind::Changed
-    } else if known.ctime_ns != entry.ctime_ns
-        && entry.is_regular
-        && signature_only(&join(root, &entry.path)).ok() != Some(known.hash)
-    {
-        ChangeKind::Changed
-    } else {
+    } else if known.ctime_ns == entry.ctime_ns && !was_unreachable {
         plan.unchanged += 1;
         return;
+    } else if !entry.is_regular {
+        if was_unreachable { ChangeKind::Again } else { ChangeKind::Touched }
+    } else {
+        plan.probed += 1;
+        match signature_only(&join(root, &entry.path)) {
+            Ok(_) if was_unreachable => ChangeKind::Again,
+            Ok(hash) if hash == known.hash => ChangeKind::Touched,
+            Ok(_) => ChangeKind::Changed,
+            Err(error) => {
+                let why = format!("it cannot be opened: {error}");
+                return plan.unreachable((entry.path.clone(), Some(entry), place), &why, archive);
+            }
+        }
     };
     plan.changes.push(change(kind, entry.path.clone(), Some(entry), Some(place)));
 }
 
+/// Gone files by size and time of change.
+type Gone = HashMap<(u64, i64), Vec<(Vec<u8>, Place)>>;
+
 /// New paths that are known files under another name: same inode, size and time; or, on another file system, same
-/// size, time and ends of the content.
+/// size, time and ends of the content. Equal inodes are paired first: they are the better evidence.
 fn pair_moves(new: Vec<Entry>, gone: Vec<(Vec<u8>, Place)>, at: (&Archive, &Path), plan: &mut Plan) {
     let (archive, root) = at;
-    let mut by_shape: HashMap<(u64, i64), Vec<(Vec<u8>, Place)>> = HashMap::new();
+    let row = |p: &Place| archive.parts[p.part].file(p.file);
+    let mut by_shape = Gone::new();
     for (path, place) in gone {
-        let file = archive.parts[place.part].file(place.file);
+        let file = row(&place);
         by_shape.entry((file.size, file.mtime_ns)).or_default().push((path, place));
     }
+    by_shape.values_mut().for_each(|list| list.sort_by(|a, b| a.0.cmp(&b.0)));
+    let is_sure = |file: &FileRow| !file.is_unsure && file.state != UNREACHABLE;
+    let mut rest = vec![];
     for entry in new {
-        let candidates = by_shape.get_mut(&(entry.size, entry.mtime_ns));
-        let found = candidates.filter(|_| entry.is_regular && entry.size > 0).and_then(|list| {
-            let row = |p: &Place| archive.parts[p.part].file(p.file);
-            let inode = list.iter().position(|(_, p)| row(p).inode == entry.inode && !row(p).is_unsure);
-            let at = inode.or_else(|| {
-                let hash = signature_only(&join(root, &entry.path)).ok()?;
-                list.iter().position(|(_, p)| row(p).hash == hash && !row(p).is_unsure)
-            })?;
-            Some(list.remove(at))
-        });
+        match take(&mut by_shape, &entry, |p| row(p).inode == entry.inode && is_sure(&row(p))) {
+            Some(place) => {
+                plan.changes.push(change(ChangeKind::Moved, entry.path.clone(), Some(entry), Some(place)))
+            }
+            None => rest.push(entry),
+        }
+    }
+    for entry in rest {
         let path = entry.path.clone();
-        plan.changes.push(match found {
-            Some((_, place)) => change(ChangeKind::Moved, path, Some(entry), Some(place)),
-            None => change(ChangeKind::New, path, Some(entry), None),
-        });
+        let has_shape = by_shape.get(&(entry.size, entry.mtime_ns)).is_some_and(|list| !list.is_empty());
+        let is_candidate = has_shape && entry.is_regular && entry.size > 0;
+        let hash = is_candidate.then(|| signature_only(&join(root, &path)).ok()).flatten();
+        plan.probed += usize::from(is_candidate);
+        let found = hash.and_then(|h| take(&mut by_shape, &entry, |p| row(p).hash == h && is_sure(&row(p))));
+        let kind = if found.is_some() { ChangeKind::Moved } else { ChangeKind::New };
+        plan.changes.push(change(kind, path, Some(entry), found));
     }
     for (path, place) in by_shape.into_values().flatten() {
         plan.changes.push(change(ChangeKind::Removed, path, None, Some(place)));
     }
 }
 
+/// Takes the first gone file of an entry's size and time that meets a condition.
+fn take(gone: &mut Gone, entry: &Entry, meets: impl Fn(&Place) -> bool) -> Option<Place> {
+    let list = gone.get_mut(&(entry.size, entry.mtime_ns)).filter(|_| entry.is_regular && entry.size > 0)?;
+    let at = list.iter().position(|(_, place)| meets(place))?;
+    Some(list.remove(at).1)
+}
+
 /// Brings the index of a source up to date and commits as it goes.
 pub fn refresh(writer: &mut Writer, job: &Job<'_>) -> Result<Report> {
     let archive = Archive::open(writer.catalogue(), writer)?;
     let Some(source) = writer.catalogue().source(job.source).cloned() else {
-        return Err(Error::refused(format!("there is no source `{}`", job.source), "SHOW SOURCES lists them"));
+        return Err(Error::refused(
+            format!("there is no source `{}`", job.source),
+            "SHOW SOURCES lists them",
+        ));
     };
-    let plan = plan(&archive, &source, job)?;
-    let mut report = Report { unchanged: plan.unchanged, ..Report::default() };
+    // Before the walk: a file that changes behind it is unsure.
     let scan_ns = now_ns();
+    let plan = plan(&archive, &source, job)?;
+    let mut report = Report {
+        unchanged: plan.unchanged,
+        probed: plan.probed,
+        unlisted: plan.unlisted.len(),
+        ..Report::default()
+    };
     job.progress.begin("indexing", plan.changes.len() as u64, "files");
     for batch in plan.changes.chunks(limits::REFRESH_BATCH_FILES) {
         let result = apply(writer, batch, (&archive, &source, scan_ns), job);
@@ -309,6 +396,7 @@ pub fn refresh(writer: &mut Writer, job: &Job<'_>) -> Result<Report> {
 impl Report {
     fn add(&mut self, other: Report) {
         self.opened += other.opened;
+        self.unchanged += other.unchanged;
         self.new += other.new;
         self.changed += other.changed;
         self.moved += other.moved;
@@ -324,6 +412,7 @@ impl Report {
             ChangeKind::Moved => self.moved += 1,
             ChangeKind::Removed => self.removed += 1,
             ChangeKind::Unreachable => self.unreachable += 1,
+            ChangeKind::Touched => self.unchanged += 1,
         }
     }
 }
@@ -343,12 +432,12 @@ fn apply(
 ) -> Result<Report> {
     let (archive, source, scan_ns) = state;
     let root = root_path(source);
-    let by_file: HashMap<usize, HashMap<u32, Vec<usize>>> = changes
-        .iter()
-        .filter(|c| matches!(c.kind, ChangeKind::Moved | ChangeKind::Unreachable))
-        .filter_map(|c| c.known)
-        .map(|p| (p.part, archive.parts[p.part].segments_by_file()))
-        .collect();
+    let is_carried =
+        |c: &&Change| matches!(c.kind, ChangeKind::Moved | ChangeKind::Unreachable | ChangeKind::Touched);
+    let parts: HashSet<usize> =
+        changes.iter().filter(is_carried).filter_map(|c| c.known).map(|p| p.part).collect();
+    let by_file: HashMap<usize, HashMap<u32, Vec<usize>>> =
+        parts.into_iter().map(|part| (part, archive.parts[part].segments_by_file())).collect();
     let rows: Vec<Option<Read>> = changes
         .par_iter()
         .map(|change| {
@@ -370,7 +459,12 @@ fn apply(
         }
     }
     let files = rows.into_iter().flatten().map(|r| (r.file, r.segments)).collect();
-    commit_part(writer, source, files, dead.into_iter().map(|(p, rows)| (&archive.parts[p], rows)).collect())?;
+    commit_part(
+        writer,
+        source,
+        files,
+        dead.into_iter().map(|(p, rows)| (&archive.parts[p], rows)).collect(),
+    )?;
     Ok(report)
 }
 
@@ -383,14 +477,20 @@ fn one_change(
     let (archive, by_file) = state;
     match (change.kind, &change.entry, change.known) {
         (ChangeKind::Removed, ..) => Ok(None),
-        (ChangeKind::Moved, Some(entry), Some(place)) => {
+        (ChangeKind::Moved | ChangeKind::Touched, Some(entry), Some(place)) => {
             let mut read = carried(archive, by_file, place);
-            read.file = FileRow { path: entry.path.clone(), ctime_ns: entry.ctime_ns, inode: entry.inode, ..read.file };
+            read.file = FileRow {
+                path: entry.path.clone(),
+                ctime_ns: entry.ctime_ns,
+                inode: entry.inode,
+                ..read.file
+            };
             Ok(Some(read))
         }
         (ChangeKind::Unreachable, _, Some(place)) => {
             let mut read = carried(archive, by_file, place);
-            read.file.state = "unreachable".to_owned();
+            read.file.state = UNREACHABLE.to_owned();
+            read.file.reason.clone_from(&change.reason);
             Ok(Some(read))
         }
         (_, Some(entry), _) => read_file(&join(root, &entry.path), entry, scan_ns).map(Some),
@@ -437,7 +537,11 @@ fn commit_part(
 
 fn archive_table(catalogue: &mut Catalogue) -> &mut TableEntry {
     let place = catalogue.tables.iter().position(|t| t.name == ARCHIVE_TABLE).unwrap_or_else(|| {
-        let entry = TableEntry { name: ARCHIVE_TABLE.to_owned(), kind: "archive".to_owned(), ..TableEntry::default() };
+        let entry = TableEntry {
+            name: ARCHIVE_TABLE.to_owned(),
+            kind: "archive".to_owned(),
+            ..TableEntry::default()
+        };
         catalogue.tables.push(entry);
         catalogue.tables.len() - 1
     });
@@ -448,7 +552,8 @@ fn archive_table(catalogue: &mut Catalogue) -> &mut TableEntry {
 fn compact_if_due(writer: &mut Writer, source: &str) -> Result<()> {
     let archive = Archive::open(writer.catalogue(), writer)?;
     let parts = archive.parts.iter().filter(|p| p.source == source);
-    let (count, files, dead) = parts.fold((0, 0, 0), |(c, f, d), p| (c + 1, f + p.file_count(), d + p.dead.len()));
+    let (count, files, dead) =
+        parts.fold((0, 0, 0), |(c, f, d), p| (c + 1, f + p.file_count(), d + p.dead.len()));
     if count > limits::DELTAS || dead * 10 > files {
         compact(writer, source)?;
     }

@@ -1,6 +1,6 @@
 //! Lists a directory tree in byte order of paths, without opening a file: what REFRESH compares with what it knows.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
@@ -34,15 +34,18 @@ pub struct Walk {
     /// Files by path bytes.
     pub entries: Vec<Entry>,
     /// Directories (below the root) that could not be listed, and why.
-    pub unlisted: Vec<(Vec<u8>, String)>,
+    pub unlisted: BTreeMap<Vec<u8>, String>,
+    /// Links whose target cannot be reached, and why: a file or a directory may be behind them when it is mounted.
+    pub dangling: BTreeMap<Vec<u8>, String>,
 }
 
 impl Walk {
-    /// Does the path lie under a directory that could not be listed?
-    pub fn is_unlisted(&self, path: &[u8]) -> bool {
-        self.unlisted.iter().any(|(dir, _)| {
-            dir.is_empty() || (path.starts_with(dir) && path.get(dir.len()) == Some(&b'/'))
-        })
+    /// Why nothing is known of a path: a directory above it could not be listed.
+    pub fn why_unlisted(&self, path: &[u8]) -> Option<&str> {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+        let above = std::iter::once(0).chain(ends).filter_map(|end| path.get(..end));
+        let why = |dir| self.unlisted.get(dir).or_else(|| self.dangling.get(dir));
+        above.into_iter().find_map(why).map(String::as_str)
     }
 }
 
@@ -59,27 +62,29 @@ pub fn entry(path: Vec<u8>, metadata: &Metadata) -> Entry {
     }
 }
 
-/// Walks a root; `skip` is a directory that is left out (the database itself). Links to files and directories are
-/// followed, each directory once. Errors: the root itself cannot be listed.
+/// Walks a root; `skip` is a directory that is left out by whatever name it is found (the database itself). Links to
+/// files and directories are followed, each directory once: by its own path, else by the first link in byte order.
+/// Errors: the root itself cannot be listed.
 pub fn walk(root: &Path, skip: &Path) -> io::Result<Walk> {
-    let mut walk = Walk::default();
-    let mut seen: HashSet<(u64, u64)> = HashSet::new();
+    let mut state = State::default();
     let top = fs::metadata(root)?;
-    seen.insert((top.dev(), top.ino()));
     fs::read_dir(root)?;
-    let mut pending: Vec<(Vec<u8>, usize)> = vec![(vec![], 0)];
-    while let Some((dir, depth)) = pending.pop() {
-        let full = join(root, &dir);
-        let listed = list(&full, skip).and_then(|children| {
+    let skipped = fs::metadata(skip).map(|m| (m.dev(), m.ino()));
+    state.seen.extend(skipped);
+    state.seen.insert((top.dev(), top.ino()));
+    state.pending.push((vec![], 0));
+    while let Some((dir, depth)) = state.next_directory(root) {
+        let listed = fs::read_dir(join(root, &dir)).and_then(|children| {
             for child in children {
-                visit(child, &dir, depth, (&mut walk, &mut seen, &mut pending))?;
+                visit(child?, &dir, depth, &mut state)?;
             }
             Ok(())
         });
         if let Err(error) = listed {
-            walk.unlisted.push((dir, error.to_string()));
+            state.walk.unlisted.insert(dir, error.to_string());
         }
     }
+    let mut walk = state.walk;
     walk.entries.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(walk)
 }
@@ -89,21 +94,35 @@ pub fn join(root: &Path, below: &[u8]) -> PathBuf {
     if below.is_empty() { root.to_path_buf() } else { root.join(OsStr::from_bytes(below)) }
 }
 
-fn list(dir: &Path, skip: &Path) -> io::Result<Vec<fs::DirEntry>> {
-    let mut children = vec![];
-    for child in fs::read_dir(dir)? {
-        let child = child?;
-        if child.path() != skip {
-            children.push(child);
-        }
-    }
-    Ok(children)
+/// A walk on its way.
+#[derive(Default)]
+struct State {
+    walk: Walk,
+    /// Device and inode of directories that were entered or are left out.
+    seen: HashSet<(u64, u64)>,
+    /// Directories to list, with their depth.
+    pending: Vec<(Vec<u8>, usize)>,
+    /// Links to directories: they wait until no real directory is left.
+    links: BTreeSet<(Vec<u8>, usize)>,
 }
 
-type State<'a> = (&'a mut Walk, &'a mut HashSet<(u64, u64)>, &'a mut Vec<(Vec<u8>, usize)>);
+impl State {
+    fn next_directory(&mut self, root: &Path) -> Option<(Vec<u8>, usize)> {
+        if let Some(next) = self.pending.pop() {
+            return Some(next);
+        }
+        while let Some((path, depth)) = self.links.pop_first() {
+            match fs::metadata(join(root, &path)) {
+                Ok(target) if self.seen.insert((target.dev(), target.ino())) => return Some((path, depth)),
+                Ok(_) => {}
+                Err(error) => drop(self.walk.unlisted.insert(path, error.to_string())),
+            }
+        }
+        None
+    }
+}
 
-fn visit(child: fs::DirEntry, dir: &[u8], depth: usize, state: State<'_>) -> io::Result<()> {
-    let (walk, seen, pending) = state;
+fn visit(child: fs::DirEntry, dir: &[u8], depth: usize, state: &mut State) -> io::Result<()> {
     let mut path = dir.to_vec();
     if !path.is_empty() {
         path.push(b'/');
@@ -115,21 +134,27 @@ fn visit(child: fs::DirEntry, dir: &[u8], depth: usize, state: State<'_>) -> io:
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let metadata = if own.file_type().is_symlink() {
-        match fs::metadata(child.path()) {
-            Ok(target) => target,
-            // A link to nothing, or a circle of links: a row that is never opened.
-            Err(_) => own,
+    let is_link = own.file_type().is_symlink();
+    let metadata = match is_link.then(|| fs::metadata(child.path())) {
+        Some(Ok(target)) => target,
+        // A link to nothing, or a circle of links: a row that is never opened.
+        Some(Err(error)) => {
+            state
+                .walk
+                .dangling
+                .insert(path.clone(), format!("the target of a link cannot be reached: {error}"));
+            own
         }
-    } else {
-        own
+        None => own,
     };
     if !metadata.is_dir() {
-        walk.entries.push(entry(path, &metadata));
+        state.walk.entries.push(entry(path, &metadata));
     } else if depth >= DIRECTORY_DEPTH {
-        walk.unlisted.push((path, format!("deeper than {DIRECTORY_DEPTH} directories")));
-    } else if seen.insert((metadata.dev(), metadata.ino())) {
-        pending.push((path, depth + 1));
+        state.walk.unlisted.insert(path, format!("deeper than {DIRECTORY_DEPTH} directories"));
+    } else if is_link {
+        state.links.insert((path, depth + 1));
+    } else if state.seen.insert((metadata.dev(), metadata.ino())) {
+        state.pending.push((path, depth + 1));
     }
     Ok(())
 }
@@ -149,11 +174,17 @@ mod tests {
         }
         std::os::unix::fs::symlink(root, root.join("b/loop"))?;
         std::os::unix::fs::symlink("nowhere", root.join("dangling"))?;
-        let walk = walk(root, &root.join("db.sqk"))?;
+        fs::create_dir(root.join("z"))?;
+        std::os::unix::fs::symlink(root.join("b"), root.join("a-link"))?;
+        std::os::unix::fs::symlink(root.join("db.sqk"), root.join("z/db"))?;
+        let walk = walk(root, &root.join("z/../db.sqk"))?;
         let paths: Vec<&[u8]> = walk.entries.iter().map(|e| e.path.as_slice()).collect();
         assert_eq!(paths, [&b"a"[..], b"b-1", b"b/c/2", b"dangling"]);
         assert_eq!(walk.entries[3].is_regular, false);
         assert!(walk.unlisted.is_empty());
+        assert_eq!(walk.why_unlisted(b"b/c/2"), None);
+        assert!(walk.why_unlisted(b"dangling/2019/a").is_some_and(|why| why.contains("target of a link")));
+        assert_eq!(walk.why_unlisted(b"danglingly/2019/a"), None);
         Ok(())
     }
 }

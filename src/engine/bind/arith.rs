@@ -77,7 +77,8 @@ pub fn arithmetic(
     let is_constant = l.is_constant && r.is_constant;
     let kind = result_type(op, l.kind, r.kind).ok_or_else(|| refuse(op, &l, &r, ls.to(rs)))?;
     if op == BinaryOp::Div && l.kind == Type::Int && !l.is_constant && is_large_int(&r) {
-        binder.notice("`/` is real division and loses digits of large integers: DIV(a, b) is exact".to_owned());
+        binder
+            .notice("`/` is real division and loses digits of large integers: DIV(a, b) is exact".to_owned());
     }
     let additive = matches!(op, BinaryOp::Add | BinaryOp::Sub);
     let (l, r, unit) = if kind.is_number() {
@@ -149,7 +150,9 @@ fn refuse(op: BinaryOp, l: &Typed, r: &Typed, span: Span) -> Diagnostic {
     let is_duration = |t: &Typed| t.unit.as_ref().is_some_and(|u| u.dimension == Dimension::Duration);
     match (l.kind, r.kind) {
         _ if is_duration(l) || is_duration(r) => error.help("a duration is a constant of at most 292 yr"),
-        (Type::Time, Type::Int | Type::Float) if op != BinaryOp::Mul => error.help("give the number a unit of time: `time + 10 s`"),
+        (Type::Time, Type::Int | Type::Float) if op != BinaryOp::Mul => {
+            error.help("give the number a unit of time: `time + 10 s`")
+        }
         (Type::Text, _) | (_, Type::Text) if op == BinaryOp::Add => error.help("texts are joined by `||`"),
         _ => error,
     }
@@ -191,7 +194,8 @@ pub fn units_of(dimension: Dimension) -> String {
     if dimension == Dimension::Angle {
         return "arcsec, arcmin, deg, mas or rad".to_owned();
     }
-    let names: Vec<&str> = crate::model::units::UNITS.iter().filter(|u| u.1 == dimension).map(|u| u.0).collect();
+    let names: Vec<&str> =
+        crate::model::units::UNITS.iter().filter(|u| u.1 == dimension).map(|u| u.0).collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => names.join(""),

@@ -6,7 +6,7 @@ use super::arith::{measure, units_of};
 use super::expr::{ExprBinder, boolean};
 use super::value::{Bound, Typed};
 use crate::engine::expr::{
-    ArithmeticOp, Area, DATE_UNITS, Expr, FUNCTIONS, Function, FunctionInfo, Literal, Surface,
+    Area, ArithmeticOp, DATE_UNITS, Expr, FUNCTIONS, Function, FunctionInfo, Literal, Surface,
 };
 use crate::engine::plan::{AGGREGATES, Aggregate, AggregateFunction, Role};
 use crate::error::{Diagnostic, Error, Result, Span};
@@ -39,7 +39,12 @@ pub const GEOMETRY: &[(&str, &str)] = &[
 
 impl ExprBinder<'_> {
     /// `name([DISTINCT] args)` or `name(*)`.
-    pub(super) fn call(&self, head: (&Ident, bool, bool), args: &[syntax::Expr], span: Span) -> Result<Bound> {
+    pub(super) fn call(
+        &self,
+        head: (&Ident, bool, bool),
+        args: &[syntax::Expr],
+        span: Span,
+    ) -> Result<Bound> {
         let (name, distinct, star) = head;
         let upper = name.text.to_ascii_uppercase();
         if let Some(entry) = AGGREGATES.iter().find(|a| a.0 == upper) {
@@ -123,7 +128,10 @@ impl ExprBinder<'_> {
         };
         let (function, count) = function;
         let (distinct, star) = how;
-        if star != args.is_empty() || (star && function != AggregateFunction::Count) || (!star && args.len() != count) {
+        if star != args.is_empty()
+            || (star && function != AggregateFunction::Count)
+            || (!star && args.len() != count)
+        {
             return Err(Diagnostic::new(format!("this set function takes {count} arguments"), span).into());
         }
         let inner = ExprBinder { grouping: None, ..*self };
@@ -133,7 +141,11 @@ impl ExprBinder<'_> {
         let numeric = !matches!(function, Count | Min | Max);
         let keeps_durations = matches!(function, Sum | Avg | Median) && first == Type::Duration;
         if numeric && !keeps_durations && values.iter().any(|v| !v.kind.is_number() && v.kind != Type::Null) {
-            return Err(Diagnostic::new(format!("this set function needs numbers, not {}", first.phrase()), span).into());
+            return Err(Diagnostic::new(
+                format!("this set function needs numbers, not {}", first.phrase()),
+                span,
+            )
+            .into());
         }
         let kind = match function {
             Count => Type::Int,
@@ -141,7 +153,10 @@ impl ExprBinder<'_> {
             Avg | Median if first == Type::Duration => first,
             _ => Type::Float,
         };
-        let keeps_unit = !matches!(function, AggregateFunction::Count | AggregateFunction::Chi2 | AggregateFunction::Slope);
+        let keeps_unit = !matches!(
+            function,
+            AggregateFunction::Count | AggregateFunction::Chi2 | AggregateFunction::Slope
+        );
         let unit = values.first().and_then(|v| v.unit.clone()).filter(|_| keeps_unit);
         let aggregate = Aggregate { function, args: values.into_iter().map(|v| v.expr).collect(), distinct };
         let mut all = grouping.aggregates.borrow_mut();
@@ -159,20 +174,30 @@ impl ExprBinder<'_> {
             ("DISTANCE", _) => self.distance(args, span),
             ("COORD1" | "COORD2", [point]) => match self.bind(point)? {
                 Bound::Point { lon, lat, .. } => {
-                    let mut value = Typed::computed(if name == "COORD1" { lon } else { lat }, Type::Float, false);
+                    let mut value =
+                        Typed::computed(if name == "COORD1" { lon } else { lat }, Type::Float, false);
                     value.unit = Unit::find("deg");
                     Ok(Bound::Scalar(value))
                 }
-                other => Err(Diagnostic::new(format!("expected a position, found {}", other.phrase()), point.span).into()),
+                other => {
+                    Err(Diagnostic::new(format!("expected a position, found {}", other.phrase()), point.span)
+                        .into())
+                }
             },
             ("DURATION" | "STARTTIME" | "ENDTIME", [of]) => match self.bind(of)? {
-                Bound::Span { start, .. } if name == "STARTTIME" => Ok(Bound::Scalar(Typed::computed(start, Type::Time, false))),
-                Bound::Span { end, .. } if name == "ENDTIME" => Ok(Bound::Scalar(Typed::computed(end, Type::Time, false))),
+                Bound::Span { start, .. } if name == "STARTTIME" => {
+                    Ok(Bound::Scalar(Typed::computed(start, Type::Time, false)))
+                }
+                Bound::Span { end, .. } if name == "ENDTIME" => {
+                    Ok(Bound::Scalar(Typed::computed(end, Type::Time, false)))
+                }
                 Bound::Span { start, end } => {
                     let expr = Expr::Arithmetic(ArithmeticOp::Sub, Box::new(end), Box::new(start));
                     Ok(Bound::Scalar(Typed::computed(expr, Type::Duration, false)))
                 }
-                other => Err(Diagnostic::new(format!("expected a span, found {}", other.phrase()), of.span).into()),
+                other => {
+                    Err(Diagnostic::new(format!("expected a span, found {}", other.phrase()), of.span).into())
+                }
             },
             ("IN_UNIT", [value, unit]) => self.in_unit(value, unit),
             ("CONCAT", [first, rest @ ..]) => {
@@ -196,12 +221,16 @@ impl ExprBinder<'_> {
         let name = self.scalar(unit)?;
         let target = name.text().and_then(Unit::find);
         let (Some(target), Some(from)) = (target, typed.unit.clone()) else {
-            return Err(Diagnostic::new("IN_UNIT takes a value that has a unit and the name of a unit", unit.span)
-                .help("IN_UNIT(pmra, 'arcsec/yr')")
-                .into());
+            return Err(Diagnostic::new(
+                "IN_UNIT takes a value that has a unit and the name of a unit",
+                unit.span,
+            )
+            .help("IN_UNIT(pmra, 'arcsec/yr')")
+            .into());
         };
         let factor = from.convert(1.0, &target).ok_or_else(|| {
-            Diagnostic::new(format!("{from} cannot be converted to {target}"), unit.span).help(units_of(from.dimension))
+            Diagnostic::new(format!("{from} cannot be converted to {target}"), unit.span)
+                .help(units_of(from.dimension))
         })?;
         let factor = Expr::Literal(Literal::Float(factor));
         typed.expr = Expr::Arithmetic(ArithmeticOp::Mul, Box::new(typed.expr), Box::new(factor));
@@ -213,7 +242,9 @@ impl ExprBinder<'_> {
     fn point(&self, args: &[syntax::Expr], span: Span) -> Result<Bound> {
         let args = without_frame(args)?;
         let [lon, lat] = args else {
-            return Err(Diagnostic::new("POINT takes a longitude and a latitude", span).help("POINT(ra, dec)").into());
+            return Err(Diagnostic::new("POINT takes a longitude and a latitude", span)
+                .help("POINT(ra, dec)")
+                .into());
         };
         let (lon_value, lat_value) = (self.degrees(lon)?, self.degrees(lat)?);
         if let Some(value) = lat_value.number() {
@@ -304,7 +335,9 @@ impl ExprBinder<'_> {
     /// A centre given as POINT(..) or as sexagesimal text.
     fn centre(&self, e: &syntax::Expr) -> Result<Option<(f64, f64)>> {
         match &e.kind {
-            ExprKind::Text(text) => sexagesimal::parse_position(text).map(Some).map_err(|error| at(error, e.span)),
+            ExprKind::Text(text) => {
+                sexagesimal::parse_position(text).map(Some).map_err(|error| at(error, e.span))
+            }
             ExprKind::Call { name, .. } if name.text.eq_ignore_ascii_case("point") => match self.bind(e)? {
                 Bound::Point { lon, lat, .. } => {
                     let value = |v: &Expr| Typed::computed(v.clone(), Type::Float, true).number();
@@ -328,7 +361,9 @@ impl ExprBinder<'_> {
         if surface == Surface::Earth {
             let place = Place { lon_deg: centre.0, lat_deg: centre.1 };
             let radius = if is_length {
-                EarthRadius::Km(measure(&value, radius.span, Dimension::Length, ("the radius", "km"))? / 1000.0)
+                EarthRadius::Km(
+                    measure(&value, radius.span, Dimension::Length, ("the radius", "km"))? / 1000.0,
+                )
             } else {
                 EarthRadius::Deg(self.angle(radius)?)
             };
@@ -358,13 +393,16 @@ impl ExprBinder<'_> {
 
     fn contains(&self, point: &syntax::Expr, region: &syntax::Expr) -> Result<Bound> {
         let Bound::Point { surface, lon, lat, .. } = self.bind(point)? else {
-            return Err(Diagnostic::new("CONTAINS(POINT(..), region): the first is no position", point.span).into());
+            return Err(
+                Diagnostic::new("CONTAINS(POINT(..), region): the first is no position", point.span).into()
+            );
         };
         match self.bind_region(region, surface)? {
-            Bound::Region(area) => {
-                Ok(boolean(Expr::Inside { lon: Box::new(lon), lat: Box::new(lat), area }))
+            Bound::Region(area) => Ok(boolean(Expr::Inside { lon: Box::new(lon), lat: Box::new(lat), area })),
+            other => {
+                Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span)
+                    .into())
             }
-            other => Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span).into()),
         }
     }
 
@@ -375,9 +413,14 @@ impl ExprBinder<'_> {
             [_, _, _, _] => (self.point(&args[..2], span)?, self.point(&args[2..], span)?),
             _ => return Err(Diagnostic::new("DISTANCE takes two positions", span).into()),
         };
-        let (Bound::Point { surface, lon: lon1, lat: lat1, depth_km: d1 }, Bound::Point { surface: other, lon: lon2, lat: lat2, depth_km: d2 }) = (a, b)
+        let (
+            Bound::Point { surface, lon: lon1, lat: lat1, depth_km: d1 },
+            Bound::Point { surface: other, lon: lon2, lat: lat2, depth_km: d2 },
+        ) = (a, b)
         else {
-            return Err(Diagnostic::new("DISTANCE takes two positions", span).help("DISTANCE(a.pos, b.pos)").into());
+            return Err(Diagnostic::new("DISTANCE takes two positions", span)
+                .help("DISTANCE(a.pos, b.pos)")
+                .into());
         };
         if surface != other {
             return Err(Diagnostic::new("one position is on the sky, the other on the Earth", span).into());
@@ -397,9 +440,11 @@ fn without_frame(args: &[syntax::Expr]) -> Result<&[syntax::Expr]> {
     let upper = frame.trim().to_ascii_uppercase();
     match upper.split_whitespace().next().unwrap_or("") {
         "" | "ICRS" | "FK5" | "UNKNOWNFRAME" if rest.len() >= 2 => Ok(rest),
-        "GALACTIC" | "FK4" | "ECLIPTIC" => Err(Diagnostic::new(format!("the frame {upper} is not read here yet"), first.span)
-            .help("give ICRS coordinates in degrees")
-            .into()),
+        "GALACTIC" | "FK4" | "ECLIPTIC" => {
+            Err(Diagnostic::new(format!("the frame {upper} is not read here yet"), first.span)
+                .help("give ICRS coordinates in degrees")
+                .into())
+        }
         _ => Ok(args),
     }
 }
@@ -427,7 +472,9 @@ fn at(error: Error, span: Span) -> Error {
 fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -> Result<Typed> {
     let fits = match want {
         Type::Null => true,
-        Type::Float => value.kind.is_number() || (info.function == Function::Abs && value.kind == Type::Duration),
+        Type::Float => {
+            value.kind.is_number() || (info.function == Function::Abs && value.kind == Type::Duration)
+        }
         other => value.kind == other,
     };
     if let (Function::DateTrunc, Type::Text, Some(unit)) = (info.function, want, value.text())
@@ -441,7 +488,8 @@ fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -
         && value.is_constant
     {
         let radians = Unit::find("rad").and_then(|rad| unit.convert(number, &rad));
-        let radians = radians.ok_or_else(|| Diagnostic::new(format!("{} takes an angle", info.name), span))?;
+        let radians =
+            radians.ok_or_else(|| Diagnostic::new(format!("{} takes an angle", info.name), span))?;
         return Ok(Typed::constant(Literal::Float(radians)));
     }
     if fits || value.kind == Type::Null {
@@ -455,8 +503,14 @@ fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -
 }
 
 fn unknown_function(name: &Ident) -> Diagnostic {
-    let names = FUNCTIONS.iter().map(|f| f.name).chain(AGGREGATES.iter().map(|a| a.0)).chain(GEOMETRY.iter().map(|g| g.0));
+    let names = FUNCTIONS
+        .iter()
+        .map(|f| f.name)
+        .chain(AGGREGATES.iter().map(|a| a.0))
+        .chain(GEOMETRY.iter().map(|g| g.0));
     let near = nearest(&name.text.to_ascii_uppercase(), names);
-    let help = near.map_or("SHOW FUNCTIONS lists them".to_owned(), |n| format!("did you mean `{n}`? (SHOW FUNCTIONS lists them)"));
+    let help = near.map_or("SHOW FUNCTIONS lists them".to_owned(), |n| {
+        format!("did you mean `{n}`? (SHOW FUNCTIONS lists them)")
+    });
     Diagnostic::new(format!("unknown function `{}`", name.text), name.span).help(help)
 }

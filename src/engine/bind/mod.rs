@@ -88,7 +88,10 @@ impl<'a> Binder<'a> {
             TextKind::Literal(value) => Ok(value.clone()),
             TextKind::Variable(name) => match self.variable(name, text.span)? {
                 Bound::Scalar(value) if value.text().is_some() => Ok(value.text().unwrap_or("").to_owned()),
-                other => Err(Diagnostic::new(format!("${name} is {}, not a text", other.phrase()), text.span).into()),
+                other => {
+                    Err(Diagnostic::new(format!("${name} is {}, not a text", other.phrase()), text.span)
+                        .into())
+                }
             },
         }
     }
@@ -144,8 +147,11 @@ impl<'a> Binder<'a> {
         let found = self.around.borrow().iter().any(|scope| scope.resolve(name).is_ok());
         let shown = name.parts.iter().map(|p| p.text.as_str()).collect::<Vec<_>>().join(".");
         found.then(|| {
-            Diagnostic::new(format!("`{shown}` belongs to the query around: correlated subqueries are not there"), name.span)
-                .help("write it as SEMI JOIN, ANTI JOIN or LEFT JOIN ... ON, or group first and JOIN")
+            Diagnostic::new(
+                format!("`{shown}` belongs to the query around: correlated subqueries are not there"),
+                name.span,
+            )
+            .help("write it as SEMI JOIN, ANTI JOIN or LEFT JOIN ... ON, or group first and JOIN")
         })
     }
 
@@ -175,9 +181,12 @@ impl<'a> Binder<'a> {
         let batches = exec::collect(node, &self.context)?;
         let rows: usize = batches.iter().map(Batch::num_rows).sum();
         if rows > 1 {
-            return Err(Diagnostic::new(format!("a query used as a value has one row, this has {rows}"), span)
-                .help("add LIMIT 1, or an aggregate")
-                .into());
+            return Err(Diagnostic::new(
+                format!("a query used as a value has one row, this has {rows}"),
+                span,
+            )
+            .help("add LIMIT 1, or an aggregate")
+            .into());
         }
         let first = batches.iter().find(|b| b.num_rows() == 1).map(|b| b.column(0));
         let mut value = Typed::constant(first.map_or(Ok(Literal::Null), literal_of)?);

@@ -43,7 +43,9 @@ impl Binder<'_> {
     fn query_body(&self, query: &Query) -> Result<Node> {
         if let Some(op) = query.set_ops.get(BRANCHES) {
             let message = format!("more than {BRANCHES} set operators in one query");
-            return Err(Diagnostic::new(message, op.span).help("IMPORT ... APPEND collects rows in one table").into());
+            return Err(Diagnostic::new(message, op.span)
+                .help("IMPORT ... APPEND collects rows in one table")
+                .into());
         }
         let limit = self.count(query.limit.as_ref())?;
         let offset = self.count(query.offset.as_ref())?.unwrap_or(0);
@@ -84,8 +86,11 @@ impl Binder<'_> {
     fn set_op(&self, left: Node, op: &SetOp) -> Result<Node> {
         let right = shown(self.body(&op.body)?);
         if left.columns.len() != right.columns.len() {
-            let message =
-                format!("the left side has {} columns, the right side {}", left.columns.len(), right.columns.len());
+            let message = format!(
+                "the left side has {} columns, the right side {}",
+                left.columns.len(),
+                right.columns.len()
+            );
             return Err(Diagnostic::new(message, op.span).into());
         }
         let mut columns = vec![];
@@ -93,15 +98,20 @@ impl Binder<'_> {
             let values = [typed(0, l), typed(0, r)].map(|v| (v, op.span));
             let kind = super::compare::common_type(&values, "a set operator")?;
             let mut column = Column::typed(&l.column.name, kind);
-            column.unit = l.column.unit.clone().filter(|u| r.column.unit.as_ref().is_none_or(|other| other == u));
+            column.unit =
+                l.column.unit.clone().filter(|u| r.column.unit.as_ref().is_none_or(|other| other == u));
             if column.unit != l.column.unit {
-                self.notice(format!("`{}` has two units here: its numbers stay as they are stored", l.column.name));
+                self.notice(format!(
+                    "`{}` has two units here: its numbers stay as they are stored",
+                    l.column.name
+                ));
             }
             columns.push(OutColumn::plain(column));
         }
         let same_type = |node: Node| {
             let places = node.columns.iter().enumerate().map(|(i, c)| typed(i, c));
-            let exprs = places.zip(&columns).map(|(v, c)| super::compare::as_kind(v, c.column.kind())).collect();
+            let exprs =
+                places.zip(&columns).map(|(v, c)| super::compare::as_kind(v, c.column.kind())).collect();
             Box::new(Node { plan: Plan::Project { input: Box::new(node), exprs }, columns: columns.clone() })
         };
         let (left, right) = (same_type(left), same_type(right));
@@ -179,13 +189,22 @@ impl Binder<'_> {
     }
 
     /// GROUP BY a name of SELECT that is no column of the input.
-    fn named_output<'s>(&self, select: &'s Select, expr: &syntax::Expr, scope: &Scope) -> Option<&'s syntax::Expr> {
+    fn named_output<'s>(
+        &self,
+        select: &'s Select,
+        expr: &syntax::Expr,
+        scope: &Scope,
+    ) -> Option<&'s syntax::Expr> {
         let ExprKind::Column(name) = &expr.kind else { return None };
         if scope.resolve(name).is_ok() || name.parts.len() != 1 {
             return None;
         }
         select.items.as_ref()?.iter().find_map(|item| match item {
-            Item::Expr { expr, alias: Some(alias) } if alias.text.eq_ignore_ascii_case(&name.parts[0].text) => Some(expr),
+            Item::Expr { expr, alias: Some(alias) }
+                if alias.text.eq_ignore_ascii_case(&name.parts[0].text) =>
+            {
+                Some(expr)
+            }
             _ => None,
         })
     }
@@ -196,8 +215,12 @@ impl Binder<'_> {
         let items = select.items.as_deref().unwrap_or(&star);
         for item in items {
             match item {
-                Item::Star(span) | Item::QualifiedStar(syntax::Name { span, .. }) if binder.grouping.is_some() => {
-                    return Err(Diagnostic::new("`*` cannot be used with GROUP BY or a set function", *span).into());
+                Item::Star(span) | Item::QualifiedStar(syntax::Name { span, .. })
+                    if binder.grouping.is_some() =>
+                {
+                    return Err(
+                        Diagnostic::new("`*` cannot be used with GROUP BY or a set function", *span).into()
+                    );
                 }
                 Item::Star(span) => {
                     if binder.scope.columns.is_empty() {
@@ -213,7 +236,8 @@ impl Binder<'_> {
                         Expr::Column(i) if binder.grouping.is_none() => binder.scope.columns[*i].role,
                         _ => Role::Plain,
                     };
-                    let name = alias.as_ref().map_or_else(|| output_name(expr, &value, binder), |a| a.text.clone());
+                    let name =
+                        alias.as_ref().map_or_else(|| output_name(expr, &value, binder), |a| a.text.clone());
                     let owner = if alias.is_none() { owner(expr, binder.scope) } else { None };
                     outputs.push(Output { name, value, role, is_hidden: false, owner });
                 }
@@ -236,7 +260,13 @@ impl Binder<'_> {
         Ok(star_columns(scope, table.start..table.end))
     }
 
-    fn order_expr(&self, key: &OrderKey, outputs: &[Output], binder: &ExprBinder<'_>, distinct: bool) -> Result<Expr> {
+    fn order_expr(
+        &self,
+        key: &OrderKey,
+        outputs: &[Output],
+        binder: &ExprBinder<'_>,
+        distinct: bool,
+    ) -> Result<Expr> {
         let shown: Vec<&Output> = outputs.iter().filter(|o| !o.is_hidden).collect();
         if let Some(index) = position(&key.expr, shown.len())? {
             return Ok(shown[index].value.expr.clone());
@@ -249,7 +279,9 @@ impl Binder<'_> {
         }
         let expr = binder.scalar(&key.expr)?.expr;
         if distinct && !shown.iter().any(|o| fingerprint(&o.value.expr) == fingerprint(&expr)) {
-            return Err(Diagnostic::new("with DISTINCT, ORDER BY uses columns of SELECT", key.expr.span).into());
+            return Err(
+                Diagnostic::new("with DISTINCT, ORDER BY uses columns of SELECT", key.expr.span).into()
+            );
         }
         Ok(expr)
     }
@@ -353,10 +385,11 @@ fn project(input: Node, outputs: Vec<Output>) -> Node {
             OutColumn { column, role: o.role, is_hidden: o.is_hidden }
         })
         .collect();
-    let is_identity = outputs.len() == input.columns.len()
-        && outputs.iter().enumerate().all(|(i, o)| {
-            matches!(o.value.expr, Expr::Column(k) if k == i) && o.name == input.columns[i].column.name
-        });
+    // A new name is a projection too: sorts and filters pass on the names of their input.
+    let is_same = |(i, o): (usize, &Output)| {
+        matches!(o.value.expr, Expr::Column(k) if k == i) && o.name == input.columns[i].column.name
+    };
+    let is_identity = outputs.len() == input.columns.len() && outputs.iter().enumerate().all(is_same);
     if is_identity {
         return Node { plan: input.plan, columns };
     }
@@ -372,7 +405,8 @@ pub fn shown(node: Node) -> Node {
     let keep: Vec<usize> = (0..node.columns.len()).filter(|&i| !node.columns[i].is_hidden).collect();
     let columns = keep.iter().map(|&i| node.columns[i].clone()).collect();
     if let Plan::Project { input, exprs } = node.plan {
-        let exprs = exprs.into_iter().zip(&node.columns).filter(|(_, c)| !c.is_hidden).map(|(e, _)| e).collect();
+        let exprs =
+            exprs.into_iter().zip(&node.columns).filter(|(_, c)| !c.is_hidden).map(|(e, _)| e).collect();
         return Node { plan: Plan::Project { input, exprs }, columns };
     }
     let exprs = keep.into_iter().map(Expr::Column).collect();
@@ -444,20 +478,29 @@ fn contains_aggregate(expr: &syntax::Expr) -> bool {
     use ExprKind::*;
     match &expr.kind {
         Call { name, args, .. } => {
-            super::expr::is_set_function(&name.text)
-                || args.iter().any(contains_aggregate)
+            super::expr::is_set_function(&name.text) || args.iter().any(contains_aggregate)
         }
         Unary { operand, .. } | IsNull { operand, .. } | Cast { operand, .. } => contains_aggregate(operand),
         Binary { left, right, .. } => contains_aggregate(left) || contains_aggregate(right),
         Between { operand, low, high, .. } => [operand, low, high].into_iter().any(|e| contains_aggregate(e)),
         InList { operand, items, .. } => contains_aggregate(operand) || items.iter().any(contains_aggregate),
-        InQuery { operand, .. } | InRange { operand, .. } | Overlaps { operand, .. } => contains_aggregate(operand),
+        InQuery { operand, .. } | InRange { operand, .. } | Overlaps { operand, .. } => {
+            contains_aggregate(operand)
+        }
         Match { operand, .. } => contains_aggregate(operand),
         Case { branches, otherwise } => {
             branches.iter().any(|(c, v)| contains_aggregate(c) || contains_aggregate(v))
                 || otherwise.as_ref().is_some_and(|o| contains_aggregate(o))
         }
-        Null | Bool(_) | Number(_) | Quantity { .. } | Time(_) | Text(_) | Variable(_) | Column(_) | Exists(_)
+        Null
+        | Bool(_)
+        | Number(_)
+        | Quantity { .. }
+        | Time(_)
+        | Text(_)
+        | Variable(_)
+        | Column(_)
+        | Exists(_)
         | Scalar(_) => false,
     }
 }

@@ -11,7 +11,9 @@ use crate::engine::session::Variable;
 use crate::engine::tables::TableInfo;
 use crate::error::{Diagnostic, Result, Span};
 use crate::lang::diagnostic::nearest;
-use crate::lang::syntax::{self, FromItem, Ident, Join, JoinKind, JoinOn, MatchOption, Name, Source, SourceKind};
+use crate::lang::syntax::{
+    self, FromItem, Ident, Join, JoinKind, JoinOn, MatchOption, Name, Source, SourceKind,
+};
 use crate::model::table::{Column, Type};
 use crate::model::units::Dimension;
 
@@ -35,7 +37,12 @@ impl Binder<'_> {
                     let on = JoinCondition { equal: vec![], residual: None };
                     let scope = left_scope.beside(scope);
                     let node = Node {
-                        plan: Plan::Join { kind: JoinKind::Inner, left: Box::new(left), right: Box::new(node), on },
+                        plan: Plan::Join {
+                            kind: JoinKind::Inner,
+                            left: Box::new(left),
+                            right: Box::new(node),
+                            on,
+                        },
                         columns: scope.columns.clone(),
                     };
                     (node, scope)
@@ -57,7 +64,9 @@ impl Binder<'_> {
     /// A table, view, subquery or verb, with its alias.
     pub fn source(&self, source: &Source) -> Result<(Node, Scope)> {
         let (node, name) = match &source.kind {
-            SourceKind::Name(name) => (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned()),
+            SourceKind::Name(name) => {
+                (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned())
+            }
             SourceKind::Query(query) => (self.query(query)?, "the subquery".to_owned()),
             SourceKind::Verb(verb) => self.verb(verb, source.span)?,
             SourceKind::Variable(name) => (self.rows_of_view(name, source.span)?, name.clone()),
@@ -70,9 +79,11 @@ impl Binder<'_> {
     fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
             Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
-            Some(Variable::Value(_)) => Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
-                .help(format!("LET {name} = (SELECT ...)"))
-                .into()),
+            Some(Variable::Value(_)) => {
+                Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
+                    .help(format!("LET {name} = (SELECT ...)"))
+                    .into())
+            }
             None => Err(Diagnostic::new(format!("${name} has no value"), span)
                 .help(format!("LET {name} = (SELECT ...)"))
                 .into()),
@@ -140,13 +151,21 @@ impl Binder<'_> {
                     let name = Name { parts: vec![ident.clone()], span: ident.span };
                     let column = |scope: &Scope| {
                         let binder = |scope| ExprBinder { binder: self, scope, grouping: None };
-                        let e = syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
+                        let e =
+                            syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
                         binder(scope).scalar(&e)
                     };
                     let (l, r) = (column(&left_scope)?, column(&right_scope)?);
                     if l.kind != r.kind && !(l.kind.is_number() && r.kind.is_number()) {
-                        let message = format!("`{}` is {} on the left and {} on the right", ident.text, l.kind.phrase(), r.kind.phrase());
-                        return Err(Diagnostic::new(message, ident.span).help("CAST one of them, with JOIN ... ON").into());
+                        let message = format!(
+                            "`{}` is {} on the left and {} on the right",
+                            ident.text,
+                            l.kind.phrase(),
+                            r.kind.phrase()
+                        );
+                        return Err(Diagnostic::new(message, ident.span)
+                            .help("CAST one of them, with JOIN ... ON")
+                            .into());
                     }
                     equal.push((l.expr, r.expr));
                 }
@@ -169,7 +188,9 @@ impl Binder<'_> {
         for (scope, node) in [(&left_scope, &left), (&right_scope, &right)] {
             let alias = scope.tables.first().map_or("the table", |t| t.alias.as_str());
             if node.role(Role::Longitude).is_some() {
-                return Err(later(&format!("CROSSMATCH of positions on the Earth (`{alias}`)"), within.span).into());
+                return Err(
+                    later(&format!("CROSSMATCH of positions on the Earth (`{alias}`)"), within.span).into()
+                );
             }
             if node.role(Role::Ra).is_none() || node.role(Role::Dec).is_none() {
                 return Err(Diagnostic::new(format!("`{alias}` has no position column"), within.span)
@@ -267,7 +288,9 @@ fn match_mode(kind: JoinKind, options: &[MatchOption]) -> Result<MatchMode, Diag
             MatchOption::Time(e) => return Err(later("TIME in a match", e.span)),
         };
     }
-    if matches!(kind, JoinKind::Semi | JoinKind::Anti) && matches!(mode, MatchMode::All | MatchMode::Nearest(_)) {
+    if matches!(kind, JoinKind::Semi | JoinKind::Anti)
+        && matches!(mode, MatchMode::All | MatchMode::Nearest(_))
+    {
         return Ok(MatchMode::Nearest(1));
     }
     Ok(mode)
@@ -275,7 +298,8 @@ fn match_mode(kind: JoinKind, options: &[MatchOption]) -> Result<MatchMode, Diag
 
 /// A part of the language that parses and is not there yet.
 pub fn later(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(format!("{what} is not there yet"), span).help("it is planned for a later version; CHANGELOG.md says what is in this one")
+    Diagnostic::new(format!("{what} is not there yet"), span)
+        .help("it is planned for a later version; CHANGELOG.md says what is in this one")
 }
 
 fn scan(info: &TableInfo, source: Option<String>) -> Node {
@@ -378,7 +402,10 @@ fn push_one(node: Node, condition: Expr) -> Node {
                     let on = both(on, split_join(condition, width));
                     Plan::Join { kind, left, right, on }
                 }
-                _ => filter(Node { plan: Plan::Join { kind, left, right, on }, columns: columns.clone() }, condition),
+                _ => filter(
+                    Node { plan: Plan::Join { kind, left, right, on }, columns: columns.clone() },
+                    condition,
+                ),
             }
         }
         Plan::Match(m) if m.mode != MatchMode::Mutual && !side(&condition, m.left.columns.len()).1 => {

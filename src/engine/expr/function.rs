@@ -118,18 +118,39 @@ pub const FUNCTIONS: &[FunctionInfo] = &[
     info("UPPER", F::Upper, &[Text], Text, "upper case"),
     info("LENGTH", F::Length, &[Text], Int, "number of characters"),
     optional(info("SUBSTR", F::Substr, &[Text, Int, Int], Text, "from character n (1 = first), m long"), 2),
-    optional(info("COALESCE", F::Coalesce, &[Null, Null, Null, Null, Null, Null, Null, Null], Null, "first that is not NULL"), 1),
+    optional(
+        info(
+            "COALESCE",
+            F::Coalesce,
+            &[Null, Null, Null, Null, Null, Null, Null, Null],
+            Null,
+            "first that is not NULL",
+        ),
+        1,
+    ),
     info("NULLIF", F::NullIf, &[Null, Null], Null, "NULL where both are equal, else the first"),
     info("YEAR", F::Year, &[T], Int, "calendar year"),
     info("MONTH", F::Month, &[T], Int, "1 to 12"),
     info("DAY", F::Day, &[T], Int, "day of the month"),
     info("DOY", F::Doy, &[T], Int, "day of the year, 1 to 366"),
     info("HOUR", F::Hour, &[T], Int, "0 to 23"),
-    info("DATE_TRUNC", F::DateTrunc, &[Text, T], T, "start of the 'year', 'month', 'day', 'hour', 'minute' or 'second'"),
+    info(
+        "DATE_TRUNC",
+        F::DateTrunc,
+        &[Text, T],
+        T,
+        "start of the 'year', 'month', 'day', 'hour', 'minute' or 'second'",
+    ),
     info("MJD", F::Mjd, &[T], Float, "Modified Julian Date in days"),
     info("JD", F::Jd, &[T], Float, "Julian Date in days"),
     info("DIV", F::Div, &[Int, Int], Int, "exact integer division, towards zero; NULL by 0"),
-    info("GAIA_HEALPIX_INDEX", F::GaiaHealpixIndex, &[Int, Int], Int, "nested HEALPix cell of a Gaia source_id: (order, source_id)"),
+    info(
+        "GAIA_HEALPIX_INDEX",
+        F::GaiaHealpixIndex,
+        &[Int, Int],
+        Int,
+        "nested HEALPix cell of a Gaia source_id: (order, source_id)",
+    ),
     info("HEALPIX", F::Healpix, &[Int, Float, Float], Int, "nested HEALPix cell: (order, ra, dec)"),
 ];
 
@@ -303,7 +324,8 @@ fn integer_function(function: Function, args: &[ArrayRef]) -> Result<ArrayRef> {
             0 => Ok(None),
             _ => a.checked_div(b).map(Some).ok_or_else(|| does_not_fit("DIV")),
         };
-        let values = first.iter().zip(second.iter()).map(|(a, b)| a.zip(b).map_or(Ok(None), |(a, b)| divide(a, b)));
+        let values =
+            first.iter().zip(second.iter()).map(|(a, b)| a.zip(b).map_or(Ok(None), |(a, b)| divide(a, b)));
         return Ok(Arc::new(values.collect::<Result<Int64Array>>()?));
     }
     let values = first.iter().zip(second.iter()).map(|(a, b)| {

@@ -10,7 +10,9 @@ use arithmetic::finite;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{DurationNanosecondType, Float32Type, Float64Type, Int64Type, TimestampNanosecondType};
+use arrow_array::types::{
+    DurationNanosecondType, Float32Type, Float64Type, Int64Type, TimestampNanosecondType,
+};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, StringArray,
     TimestampNanosecondArray, new_null_array,
@@ -68,9 +70,7 @@ impl Literal {
             Literal::Int(v) => Arc::new(Int64Array::from_value(*v, rows)),
             Literal::Float(v) => Arc::new(Float64Array::from_value(*v, rows)),
             Literal::Text(v) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(v, rows))),
-            Literal::Time(v) => {
-                Arc::new(TimestampNanosecondArray::from_value(*v, rows).with_timezone("UTC"))
-            }
+            Literal::Time(v) => Arc::new(TimestampNanosecondArray::from_value(*v, rows).with_timezone("UTC")),
             Literal::Duration(v) => Arc::new(DurationNanosecondArray::from_value(*v, rows)),
         }
     }
@@ -347,11 +347,13 @@ pub fn cast(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
             Ok(Arc::new(finite(read.as_primitive::<Float64Type>().clone())))
         }
         (DataType::Duration(_), Type::Text) => {
-            let texts = integers(array)?.iter().map(|v| v.map(|ns| text::print_seconds(ns))).collect::<StringArray>();
+            let texts =
+                integers(array)?.iter().map(|v| v.map(|ns| text::print_seconds(ns))).collect::<StringArray>();
             Ok(Arc::new(texts))
         }
         (DataType::Duration(_), Type::Float) => {
-            let seconds = integers(array)?.iter().map(|v| v.map(|ns| ns as f64 / 1e9)).collect::<Float64Array>();
+            let seconds =
+                integers(array)?.iter().map(|v| v.map(|ns| ns as f64 / 1e9)).collect::<Float64Array>();
             Ok(Arc::new(seconds))
         }
         _ => arrow_cast::cast(array, &target).map_err(arrow_error),
@@ -379,7 +381,8 @@ pub fn floats(array: &ArrayRef) -> Result<Float64Array> {
 
 /// The integer that a float is, if it is one.
 pub fn whole(value: f64) -> Option<i64> {
-    let is_whole = value == value.floor() && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
+    let is_whole = value == value.floor()
+        && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
     is_whole.then_some(value as i64)
 }
 

@@ -149,7 +149,9 @@ impl State {
         let seen = Seen::default;
         match function {
             F::Count => State::Count(vec![], seen()),
-            F::Sum if matches!(kind, Type::Int | Type::Duration | Type::Null) => State::SumInt(vec![], seen()),
+            F::Sum if matches!(kind, Type::Int | Type::Duration | Type::Null) => {
+                State::SumInt(vec![], seen())
+            }
             F::Sum | F::Avg => State::SumFloat(function, vec![], seen()),
             F::Min | F::Max => match kind {
                 Type::Float => State::BestFloat(function, vec![]),
@@ -172,7 +174,10 @@ impl State {
         match self {
             State::Count(counts, _) => {
                 counts.resize(count, 0);
-                ids.iter().enumerate().filter(|(row, _)| is_kept(*row)).for_each(|(_, &id)| counts[id as usize] += 1);
+                ids.iter()
+                    .enumerate()
+                    .filter(|(row, _)| is_kept(*row))
+                    .for_each(|(_, &id)| counts[id as usize] += 1);
             }
             State::SumInt(sums, _) => {
                 sums.resize(count, None);
@@ -255,7 +260,9 @@ impl State {
                     (F::Avg, n) => Some(sum / n as f64),
                     _ => Some(sum),
                 };
-                Arc::new(sums.into_iter().map(|s| value(s).filter(|v| v.is_finite())).collect::<Float64Array>())
+                Arc::new(
+                    sums.into_iter().map(|s| value(s).filter(|v| v.is_finite())).collect::<Float64Array>(),
+                )
             }
             State::BestInt(_, kind, mut best) => {
                 best.resize(count, None);
@@ -318,7 +325,12 @@ fn improve_texts(function: F, best: &mut [Option<String>], ids: &[u32], values: 
     }
 }
 
-fn improve<T: PartialOrd>(function: F, best: &mut [Option<T>], ids: &[u32], values: impl Iterator<Item = Option<T>>) {
+fn improve<T: PartialOrd>(
+    function: F,
+    best: &mut [Option<T>],
+    ids: &[u32],
+    values: impl Iterator<Item = Option<T>>,
+) {
     for (value, &id) in values.zip(ids) {
         let Some(value) = value else { continue };
         let current = &mut best[id as usize];
@@ -335,7 +347,9 @@ fn improve<T: PartialOrd>(function: F, best: &mut [Option<T>], ids: &[u32], valu
 
 /// For DISTINCT: is this the first time the group meets the value?
 fn first_times(seen: &mut Seen, args: &[ArrayRef], ids: &[u32]) -> Result<Vec<bool>> {
-    let wide = args.iter().map(|a| cast(a, Type::of(a.data_type()).unwrap_or(Type::Null)).map(|a| without_negative_zero(&a)));
+    let wide = args
+        .iter()
+        .map(|a| cast(a, Type::of(a.data_type()).unwrap_or(Type::Null)).map(|a| without_negative_zero(&a)));
     let wide = wide.collect::<Result<Vec<_>>>()?;
     let fields = wide.iter().map(|v| SortField::new(v.data_type().clone())).collect();
     let rows = RowConverter::new(fields).and_then(|c| c.convert_columns(&wide)).map_err(arrow_error)?;
@@ -351,7 +365,11 @@ fn statistic(function: F, sample: &(Vec<f64>, Vec<f64>)) -> Option<f64> {
             let valid = first.iter().zip(second).filter(|(_, e)| **e > 0.0);
             let (values, errors): (Vec<f64>, Vec<f64>) = valid.map(|(v, e)| (*v, *e)).unzip();
             let sample = Sample::new(&[], &values, Some(&errors));
-            if function == F::WMean { weighted_mean::weighted_mean(&sample) } else { chi2::reduced_chi2(&sample) }
+            if function == F::WMean {
+                weighted_mean::weighted_mean(&sample)
+            } else {
+                chi2::reduced_chi2(&sample)
+            }
         }
         _ => {
             let mut pairs: Vec<(f64, f64)> = first.iter().copied().zip(second.iter().copied()).collect();

@@ -57,7 +57,8 @@ pub fn join<'a>(
             Ok(chunks(with_rows(schema, kept.columns().to_vec(), kept.num_rows())?))
         }
         _ => {
-            let pairs = if kind == JoinKind::Left { with_unmatched(pairs, &matched) } else { all_some(pairs) };
+            let pairs =
+                if kind == JoinKind::Left { with_unmatched(pairs, &matched) } else { all_some(pairs) };
             gather(left, right, pairs, schema.clone())
         }
     }
@@ -205,7 +206,8 @@ impl Finder {
             columns.0.push(normal(&l, kind)?);
             columns.1.push(normal(&r, kind)?);
         }
-        let fields: Vec<SortField> = columns.0.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+        let fields: Vec<SortField> =
+            columns.0.iter().map(|c| SortField::new(c.data_type().clone())).collect();
         let converter = RowConverter::new(fields).map_err(arrow_error)?;
         let (left, right) = (keys(&converter, &columns.0)?, keys(&converter, &columns.1)?);
         let mut heads = HashMap::with_capacity(right.hashes.len());

@@ -43,7 +43,12 @@ pub fn distinct(input: Rows<'_>) -> Rows<'_> {
 }
 
 /// UNION, INTERSECT, EXCEPT, with or without ALL; left rows come first and keep their order.
-pub fn set_op<'a>(how: (SetKind, bool), left: Rows<'a>, right: Rows<'a>, schema: &Schema) -> Result<Rows<'a>> {
+pub fn set_op<'a>(
+    how: (SetKind, bool),
+    left: Rows<'a>,
+    right: Rows<'a>,
+    schema: &Schema,
+) -> Result<Rows<'a>> {
     let (kind, all) = how;
     if kind == SetKind::Union {
         let both: Rows<'a> = Box::new(left.chain(right));

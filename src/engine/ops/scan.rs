@@ -37,14 +37,18 @@ pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result
         let batch = batch.project(&plan.columns).map_err(arrow_error)?;
         return Ok(chunks(with_rows(&schema, batch.columns().to_vec(), batch.num_rows())?));
     }
-    let (Some(entry), Some(info)) = (context.tables.entry(&plan.table), context.tables.find(&plan.table)) else {
+    let (Some(entry), Some(info)) = (context.tables.entry(&plan.table), context.tables.find(&plan.table))
+    else {
         return Ok(Box::new(std::iter::empty()));
     };
     // Columns are found by the table's names; what the plan calls them does not matter here.
     let wanted = plan.columns.iter().map(|&i| info.columns[i].column.clone()).collect();
     let hints = Hints {
         ranges: plan.ranges.iter().map(|r| (info.columns[r.0].column.name.clone(), r.1, r.2)).collect(),
-        region: plan.region.as_deref().filter(|_| entry.properties.get("sorted_by").is_none_or(String::is_empty)),
+        region: plan
+            .region
+            .as_deref()
+            .filter(|_| entry.properties.get("sorted_by").is_none_or(String::is_empty)),
     };
     let rows = stored(plan, hints, (entry, Schema::new(wanted)), context)?;
     Ok(Box::new(rows.map(move |batch| {
@@ -138,9 +142,9 @@ fn segment_rows<'a>(
         for (place, column) in columns.iter().zip(&schema.columns) {
             arrays.push(match (place, stored.as_slice()) {
                 (Some(_), _) => stored.next().cloned().unwrap_or_else(|| null(&column.data_type, rows.len())),
-                (None, _) if column.name == "source" => {
-                    Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&reference.source, rows.len())))
-                }
+                (None, _) if column.name == "source" => Arc::new(StringArray::from_iter_values(
+                    std::iter::repeat_n(&reference.source, rows.len()),
+                )),
                 (None, _) => null(&column.data_type, rows.len()),
             });
         }

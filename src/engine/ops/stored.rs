@@ -64,7 +64,9 @@ impl<'a> StoredWaveforms<'a> {
 
     fn part(&self, number: u32) -> Result<&Part> {
         let part = self.archive.parts.get(number as usize);
-        part.ok_or_else(|| Error::refused("a stretch of waveform is not in the index", "run the statement again"))
+        part.ok_or_else(|| {
+            Error::refused("a stretch of waveform is not in the index", "run the statement again")
+        })
     }
 }
 
@@ -168,4 +170,3 @@ fn read_record(path: &Path, record: &Record, span: (Time, Time)) -> Result<Piece
 
 /// Records longer than this are read in part.
 const LONG_RECORD_SAMPLES: u32 = 20_000;
-

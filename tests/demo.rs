@@ -1,0 +1,49 @@
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn starquake(arguments: &[&str], dir: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_starquake"));
+    command.args(arguments).current_dir(dir).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Everything planted is found; the query file that is left there runs again, and reads no file twice.
+#[test]
+fn the_demonstration_finds_what_it_planted() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let made = starquake(&["demo", "world"], dir.path());
+    let (out, err) = (text(&made.stdout), text(&made.stderr));
+    assert!(made.status.success(), "{out}\n{err}");
+    let found = [
+        "✓ archive: 2 of 2 damaged files named, 1 of 1 gap found",
+        "✓ differential times:",
+        "✓ partners within 3 arcsec: 70,000 of 70,000 found, 0 wrong",
+        "✓ sources without partner: 30,000 of 30,000 found, 0 wrong",
+        "✓ fading sources: 50 of 50 found, 0 wrong",
+        "✓ scattering sources: 30 of 30 found, 0 wrong",
+    ];
+    for line in found {
+        assert!(out.contains(line), "`{line}` is missing in:\n{out}\n{err}");
+    }
+    let dt_cc = std::fs::read(dir.path().join("world/out/dt.cc")).expect("dt.cc");
+
+    let again = starquake(&["world/demo.sqk", "query", "-f", "world/demo.sq"], dir.path());
+    let err = text(&again.stderr);
+    assert!(again.status.success(), "{err}");
+    assert!(err.contains("0 files opened, 73 unchanged"), "{err}");
+    assert_eq!(std::fs::read(dir.path().join("world/out/dt.cc")).expect("dt.cc"), dt_cc);
+}
+
+/// A directory that is no demonstration is left as it is.
+#[test]
+fn nothing_of_others_is_replaced() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(dir.path().join("mine.txt"), "mine").expect("a file");
+    let refused = starquake(&["demo", "."], dir.path());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("no demonstration"), "{}", text(&refused.stderr));
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1);
+}
