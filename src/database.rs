@@ -13,7 +13,7 @@ pub use check::Check;
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context, query};
 use crate::engine::plan::Node;
-use crate::engine::session::{Notices, Variable};
+use crate::engine::session::{Notices, Variable, View};
 use crate::engine::tables::Tables;
 use crate::engine::{exec, optimize, show};
 use crate::error::{Diagnostic, Error, Result, Source, Span};
@@ -199,10 +199,11 @@ impl Database {
         if run.session.pinned.contains(&name.text) {
             return Ok(Outcome::default());
         }
+        let source = run.source.clone();
         let (variable, outcome) = self.reading(run, |context, _| match value {
             LetValue::Query(query) => {
                 // What can be said of it already is said here; its tables may come later.
-                Ok(Variable::View(query.clone()))
+                Ok(Variable::View(Box::new(View { query: (**query).clone(), source: Some(source) })))
             }
             LetValue::Value(range) => Ok(Variable::Value(Binder::new(*context).value(range)?)),
         })?;

@@ -24,7 +24,8 @@ const FILES: usize = 40;
 /// files, samples and start of any one generation agree.
 fn plant(root: &Path, round: usize) {
     let files = FILES + round % 7;
-    let start = starquake::model::time::Time::parse("2020-01-01").expect("a time").0 + round as i64 * 60_000_000_000;
+    let start =
+        starquake::model::time::Time::parse("2020-01-01").expect("a time").0 + round as i64 * 60_000_000_000;
     let start = starquake::model::time::Time(start).to_string();
     for number in 0..FILES + 7 {
         let path = root.join(format!("{}/{number}.ms", number % 3));
@@ -72,7 +73,11 @@ fn read(database: &Path, dir: &Path, name: &str) {
             let row = db.rows(query).remove(0);
             let number = |i: usize| row[i].parse::<usize>().expect("a number");
             assert_eq!(number(0), number(1), "{query}: {row:?}");
-            assert_eq!((row[2].as_str(), row[4].as_str()), (row[3].as_str(), row[5].as_str()), "{query}: {row:?}");
+            assert_eq!(
+                (row[2].as_str(), row[4].as_str()),
+                (row[3].as_str(), row[5].as_str()),
+                "{query}: {row:?}"
+            );
             assert_eq!(number(2), 100 + number(0), "{query}: {row:?}");
             assert!(row[4] >= newest, "{row:?} is older than {newest}");
             newest.clone_from(&row[4]);
@@ -93,7 +98,8 @@ fn readers_in_other_processes_see_whole_generations() {
     db.run(&import(&root));
     let database = db.database.path().display().to_string();
     let place = dir.display().to_string();
-    let job = |name| child::start("concurrency::child_reads_or_holds_the_lock", &["read", &database, &place, name]);
+    let job =
+        |name| child::start("concurrency::child_reads_or_holds_the_lock", &["read", &database, &place, name]);
     let readers = [job("one"), job("two")];
     for round in 1..=rounds {
         plant(&root, round);

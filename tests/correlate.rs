@@ -46,7 +46,11 @@ fn check(db: &mut Db, query: &str, want: &[Row], tolerance_s: f64) {
         let row = row.unwrap_or_else(|| panic!("{station} {phase} is missing in {rows:?}"));
         let number = |i: usize| row[i].parse::<f64>().expect("a number");
         assert!((number(3) - dt).abs() <= tolerance_s, "{station} {phase}: dt {} for {dt}", number(3));
-        assert!(cc.is_nan() || (number(2) - cc).abs() <= 0.0101, "{station} {phase}: cc {} for {cc}", number(2));
+        assert!(
+            cc.is_nan() || (number(2) - cc).abs() <= 0.0101,
+            "{station} {phase}: cc {} for {cc}",
+            number(2)
+        );
     }
     assert!(rows.len() >= want.len());
 }

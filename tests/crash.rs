@@ -97,7 +97,10 @@ struct Target<'a> {
 }
 
 fn generation(database: &Path) -> u64 {
-    Store::open(database).and_then(|s| s.snapshot()).map(|s| s.generation()).unwrap_or_else(|e| panic!("{}", shown(&e)))
+    Store::open(database)
+        .and_then(|s| s.snapshot())
+        .map(|s| s.generation())
+        .unwrap_or_else(|e| panic!("{}", shown(&e)))
 }
 
 /// Runs the statement in a process of its own; with a time, kills it then.

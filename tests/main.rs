@@ -3,12 +3,12 @@
 /// Helpers: a database in a temporary directory, answers as CSV, the real data where they are.
 mod support;
 
+/// Helpers: this binary again as another process.
+mod child;
 /// The command line: exit codes, streams, formats, options.
 mod cli;
 /// The demo: exit code and the truth it finds again.
 mod demo;
-/// Helpers: this binary again as another process.
-mod child;
 /// Helpers: small waveform archives, made by our own writers.
 mod tree;
 
@@ -20,10 +20,12 @@ mod queries;
 
 /// Correlation: the real Ridgecrest pair through the whole program.
 mod correlate;
-/// Catalogues: import, cones, crossmatches, with real and generated skies.
-mod sky;
+/// Hints and pruning never change an answer.
+mod optimizer;
 /// The language, statement by statement, against golden answers.
 mod semantics;
+/// Catalogues: import, cones, crossmatches, with real and generated skies.
+mod sky;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
 

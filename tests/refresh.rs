@@ -289,7 +289,11 @@ fn check(case: &Case, root: &Path, db: &mut Db) {
     assert_eq!(number("unchanged"), there, "unchanged: {name}: {counts:?}");
     assert_eq!(fingerprint(db), fresh(root), "the content is that of a fresh build: {name}");
     let again = refreshed(db);
-    assert_eq!(again, BTreeMap::from([("files opened".to_owned(), 0), ("unchanged".to_owned(), known)]), "{name}");
+    assert_eq!(
+        again,
+        BTreeMap::from([("files opened".to_owned(), 0), ("unchanged".to_owned(), known)]),
+        "{name}"
+    );
     assert_eq!(fingerprint(db), fresh(root), "a refresh without changes: {name}");
 }
 
@@ -416,7 +420,10 @@ fn behind_a_link_to_an_unmounted_disk_rows_stay() {
     let counts = refreshed(&mut db);
     assert_eq!((counts.get("unreachable"), counts.get("removed")), (Some(&17), None), "{counts:?}");
     assert_eq!(count(&mut db, "segments"), segments);
-    assert_eq!(count(&mut db, "files WHERE state = 'unreachable' AND reason LIKE '%target of a link%'"), "17");
+    assert_eq!(
+        count(&mut db, "files WHERE state = 'unreachable' AND reason LIKE '%target of a link%'"),
+        "17"
+    );
     let counts = refreshed(&mut db);
     assert_eq!((counts["files opened"], counts.get("removed")), (0, None), "{counts:?}");
     fs::rename(&away, &disk).expect("mounted");
@@ -467,7 +474,11 @@ fn runs_unprivileged(test: &str) -> bool {
     match output {
         Err(error) => told(&error.to_string()),
         Ok(output) => {
-            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let said = format!(
+                "{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert!(output.status.success() && said.contains("1 passed"), "{said}");
             true
         }
@@ -501,7 +512,10 @@ fn an_unreadable_directory_keeps_its_rows() {
     assert_eq!(count(&mut db, "segments"), segments, "every row is kept");
     assert_eq!(count(&mut db, "files WHERE state = 'unreachable' AND reason IS NOT NULL"), "7");
     let again = db.run("REFRESH arc").remove(0);
-    assert!(again.message.as_deref().is_some_and(|m| m.contains("2 directories that cannot be listed")), "{again:?}");
+    assert!(
+        again.message.as_deref().is_some_and(|m| m.contains("2 directories that cannot be listed")),
+        "{again:?}"
+    );
     assert!(again.unreadable > 0, "{again:?}");
     assert_eq!(count(&mut db, "segments"), segments, "and kept again");
 
@@ -572,7 +586,13 @@ fn gaps_and_coverage_see_the_time_line_across_files() {
                 let clock = |t: &str| t.split('T').nth(1).unwrap_or(t).trim_end_matches('Z').to_owned();
                 let samples: f64 = r[4].parse().expect("samples");
                 let (date, start) = (r[1].split('T').next().unwrap_or(""), clock(&r[1]));
-                format!("{}|{date}T{}|{}|{}", r[0], trimmed(&start), trimmed(&clock(&r[2])), (samples * 1e6).round() / 1e6)
+                format!(
+                    "{}|{date}T{}|{}|{}",
+                    r[0],
+                    trimmed(&start),
+                    trimmed(&clock(&r[2])),
+                    (samples * 1e6).round() / 1e6
+                )
             })
             .collect();
         assert_eq!(got, *want, "{query}");
@@ -581,7 +601,10 @@ fn gaps_and_coverage_see_the_time_line_across_files() {
     for query in ["GAPS OF 'YY.*.*.*'", "COVERAGE OF 'YY.*.*.*' BY 1 d"] {
         let (outcomes, csv) = db.try_run(query).unwrap_or_else(|e| panic!("{}", shown(&e)));
         assert_eq!(csv.lines().count(), 1, "{query}: {csv}");
-        assert!(outcomes[0].notices.iter().any(|n| n.contains("no channel matches")), "{query}: {outcomes:?}");
+        assert!(
+            outcomes[0].notices.iter().any(|n| n.contains("no channel matches")),
+            "{query}: {outcomes:?}"
+        );
     }
 }
 
@@ -616,7 +639,10 @@ fn covers(db: &mut Db) {
             let number = |i: usize| row[i].parse::<f64>().expect("a number");
             let is_day = row[1].starts_with(day);
             let close = (number(2) - fraction).abs() < 1e-9 && (number(3) - overlap).abs() < 1e-9;
-            assert!(row[0] == *code && is_day && close && number(4) == f64::from(*n_gaps), "{query}: {row:?}");
+            assert!(
+                row[0] == *code && is_day && close && number(4) == f64::from(*n_gaps),
+                "{query}: {row:?}"
+            );
         }
     }
 }

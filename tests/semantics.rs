@@ -79,8 +79,12 @@ fn archive(root: &Path) {
         let code = ChannelCode::new(code[0], code[1], code[2], code[3]);
         let start = Time::parse(start).expect("a time");
         let mut bytes = vec![];
-        write_records(&mut bytes, &Signal { code: &code, start, sampling_rate: 100.0, samples: &samples }, 512)
-            .expect("records");
+        write_records(
+            &mut bytes,
+            &Signal { code: &code, start, sampling_rate: 100.0, samples: &samples },
+            512,
+        )
+        .expect("records");
         fs::write(root.join(name), bytes).expect("a file");
     };
     fs::create_dir(root).expect("a directory");
@@ -89,7 +93,8 @@ fn archive(root: &Path) {
     file("c.mseed", ["IU", "TUC", "", "BHZ"], "2024-03-01T00:00:00");
     file("d.mseed", ["XX", "ANMO", "10", "EHN"], "2024-02-29T23:59:50");
     fs::write(root.join("notes.txt"), "not a waveform\n").expect("a file");
-    fs::write(root.join("cut.mseed"), &fs::read(root.join("a.mseed")).expect("bytes")[..700]).expect("a file");
+    fs::write(root.join("cut.mseed"), &fs::read(root.join("a.mseed")).expect("bytes")[..700])
+        .expect("a file");
 }
 
 /// The world that every golden file speaks of.
@@ -210,8 +215,43 @@ fn check(name: &str) {
     assert!(wrong.is_empty(), "{name}:\n{wrong}");
 }
 
+/// The table of wrong statements: message, place and help exactly as stated.
+#[test]
+fn wrong_statements_are_refused_as_stated() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wrong.tsv");
+    let text = fs::read_to_string(path).expect("the table");
+    let mut db = world();
+    let mut failures = String::new();
+    for row in text.lines().skip(1) {
+        let cells: Vec<&str> = row.split('\t').collect();
+        let starquake::error::Error::Query(error) = db.error(cells[1]) else {
+            failures.push_str(&format!("{row}\n  no diagnostic\n"));
+            continue;
+        };
+        let place = error.span.and_then(|s| cells[1].get(s.start..s.end)).unwrap_or("?");
+        let place = if error.span.is_some_and(|s| s.start >= cells[1].len()) { "<end>" } else { place };
+        let found = [place, error.message.as_str(), error.help.as_deref().unwrap_or("-")];
+        if !place.starts_with(cells[2]) || found[1..] != cells[3..5] {
+            failures.push_str(&format!("{row}\n  found {found:?}\n"));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
 macro_rules! golden {
     ($($name:ident),*) => { $(#[test] fn $name() { check(concat!(stringify!($name), ".txt")); })* };
 }
 
-golden!(values, text_and_time, functions, aggregates, queries, joins, matches, tables, statements, explain, messages);
+golden!(
+    values,
+    text_and_time,
+    functions,
+    aggregates,
+    queries,
+    joins,
+    matches,
+    tables,
+    statements,
+    explain,
+    messages
+);

@@ -86,13 +86,16 @@ fn the_published_variability_of_tasni_is_reproduced() {
             let (g, w) = (&got[column(&ours, name)], &want[column(&theirs, name)]);
             let (g, w) = (g.parse::<f64>().ok(), w.parse::<f64>().ok().filter(|v| v.is_finite()));
             match (g, w) {
-                (Some(g), Some(w)) => assert!((g - w).abs() <= tolerance * w.abs() + 1e-300, "{key} {name}: {g} {w}"),
+                (Some(g), Some(w)) => {
+                    assert!((g - w).abs() <= tolerance * w.abs() + 1e-300, "{key} {name}: {g} {w}")
+                }
                 _ => assert_eq!(g, w, "{key} {name}"),
             }
         }
         for name in ["is_variable", "is_stable", "trend_type", "variability_score", "variability_flag"] {
             let (g, w) = (&got[column(&ours, name)], &want[column(&theirs, name)]);
-            let same = g.eq_ignore_ascii_case(w) || (g.parse::<f64>().ok().is_some() && g.parse::<f64>() == w.parse::<f64>());
+            let same = g.eq_ignore_ascii_case(w)
+                || (g.parse::<f64>().ok().is_some() && g.parse::<f64>() == w.parse::<f64>());
             assert!(same, "{key} {name}: {g} {w}");
         }
     }
@@ -137,7 +140,10 @@ fn planted_partners_are_found_and_orphans_are_not() {
         ("SELECT COUNT(*) FROM a ANTI CROSSMATCH b WITHIN 3 arcsec", total - partners),
         ("SELECT COUNT(*) FROM a SEMI CROSSMATCH b WITHIN 3 arcsec", partners),
         ("SELECT COUNT(*) FROM a LEFT CROSSMATCH b WITHIN 3 arcsec", total),
-        ("SELECT COUNT(*) FROM a LEFT CROSSMATCH b WITHIN 3 arcsec WHERE separation IS NULL", total - partners),
+        (
+            "SELECT COUNT(*) FROM a LEFT CROSSMATCH b WITHIN 3 arcsec WHERE separation IS NULL",
+            total - partners,
+        ),
         ("SELECT COUNT(*) FROM a CROSSMATCH b WITHIN 30 arcsec NEAREST", total),
     ];
     for (query, want) in counts {
@@ -146,7 +152,9 @@ fn planted_partners_are_found_and_orphans_are_not() {
     let plan = db.csv("EXPLAIN SELECT id FROM b WHERE pos IN CIRCLE(0, 89.9, 1 deg)");
     assert!(plan.contains("HEALPix cells of the region"), "{plan}");
     let cone = db.value("SELECT COUNT(*) FROM b WHERE pos IN CIRCLE(10, 89.5, 2 deg)");
-    let adql = db.value("SELECT COUNT(*) FROM b WHERE 1 = CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', 10, 89.5, 2))");
+    let adql = db.value(
+        "SELECT COUNT(*) FROM b WHERE 1 = CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', 10, 89.5, 2))",
+    );
     let slow = db.value("SELECT COUNT(*) FROM b WHERE DISTANCE(POINT(ra, dec), POINT(10, 89.5)) <= 2");
     assert_eq!((&cone, &adql), (&slow, &slow));
     assert_ne!(cone, "0");

@@ -20,7 +20,12 @@ pub fn code(text: &str) -> ChannelCode {
     let parts: Vec<&str> = text.split('.').collect();
     let [network, station, location, channel] = parts[..] else { panic!("{text} has four parts") };
     let own = str::to_owned;
-    ChannelCode { network: own(network), station: own(station), location: own(location), channel: own(channel) }
+    ChannelCode {
+        network: own(network),
+        station: own(station),
+        location: own(location),
+        channel: own(channel),
+    }
 }
 
 /// miniSEED 2 of a run of samples.

@@ -118,11 +118,15 @@ fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
 
 fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<u64> {
     let directory = target.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::metadata(directory).map_err(|e| Error::io("write into", directory, e))?;
     let mut temporary = tempfile::Builder::new()
         .prefix(".starquake-")
         .tempfile_in(directory)
-        .map_err(|e| Error::io("create", &target.path, e))?;
-    let old = if target.append { std::fs::read(&target.path).unwrap_or_default() } else { vec![] };
+        .map_err(|e| Error::io("create", &target.path, e.kind().into()))?;
+    let mut old = if target.append { std::fs::read(&target.path).unwrap_or_default() } else { vec![] };
+    if old.last().is_some_and(|last| *last != b'\n') {
+        old.push(b'\n');
+    }
     temporary.write_all(&old).map_err(|e| Error::io("write", &target.path, e))?;
     let file = temporary.as_file().try_clone().map_err(|e| Error::io("write", &target.path, e))?;
     let out = BufWriter::with_capacity(1 << 20, file);

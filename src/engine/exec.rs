@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::bind::Context;
 use super::expr::{Expr, arrow_error};
 use super::ops::{aggregate, archive, join, matching, relate, scan, sort};
-use super::plan::{Node, OutColumn, Plan};
+use super::plan::{Node, OutColumn, Plan, SortKey};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::model::table::{Batch, Schema};
@@ -39,11 +39,13 @@ pub fn one(node: &Node, batches: Vec<Batch>) -> Result<Batch> {
     match batches.as_slice() {
         [] => Ok(node.schema().empty()),
         [one] => Ok(one.clone()),
-        many => arrow_select::concat::concat_batches(&many[0].schema(), many).map_err(|e| Error::Limit {
-            what: format!("a table in memory ({e})"),
-            limit: "2 GiB of text in one column".to_owned(),
-            help: "select fewer columns or rows before this step".to_owned(),
-        }),
+        many => {
+            arrow_select::concat::concat_batches(&node.schema().arrow(), many).map_err(|e| Error::Limit {
+                what: format!("a table in memory ({e})"),
+                limit: "2 GiB of text in one column".to_owned(),
+                help: "select fewer columns or rows before this step".to_owned(),
+            })
+        }
     }
 }
 
@@ -75,8 +77,11 @@ pub fn rows<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
             Ok(chunks(batch))
         }
         Plan::Sort { input, keys, top } => {
-            let batch = collect_one(input, context)?;
-            Ok(chunks(sort::sort(&batch, keys, *top)?))
+            let batch = match top {
+                Some(top) if *top <= limits::BATCH_ROWS => first_rows(input, keys, *top, context)?,
+                _ => sort::sort(&collect_one(input, context)?, keys, *top)?,
+            };
+            Ok(chunks(batch))
         }
         Plan::Limit { input, offset, count } => Ok(limit(rows(input, context)?, *offset, *count)),
         Plan::Distinct(input) => Ok(relate::distinct(rows(input, context)?)),
@@ -103,6 +108,24 @@ pub fn rows<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
             Ok(chunks(super::ops::verbs::run(node, context)?))
         }
     }
+}
+
+/// The first `top` rows in order, without holding all of them: of each batch only its own first rows stay.
+fn first_rows(input: &Node, keys: &[SortKey], top: usize, context: &Context<'_>) -> Result<Batch> {
+    let mut kept: Vec<Batch> = vec![];
+    let mut waiting = 0;
+    for batch in rows(input, context)? {
+        let batch = sort::sort(&batch?, keys, Some(top))?;
+        waiting += batch.num_rows();
+        kept.push(batch);
+        if waiting > 8 * limits::BATCH_ROWS {
+            context.cancel.check()?;
+            // Kept rows come in input order among equals, so a stable sort of them keeps it.
+            kept = vec![sort::sort(&one(input, kept)?, keys, Some(top))?];
+            waiting = kept.iter().map(Batch::num_rows).sum();
+        }
+    }
+    sort::sort(&one(input, kept)?, keys, Some(top))
 }
 
 /// Columns of a projection, in the types of `schema`.

@@ -19,6 +19,12 @@ pub enum Role {
     Ra,
     /// Declination, ICRS degrees.
     Dec,
+    /// The stored column that [`Role::Ra`] was read from, where it holds degrees: another spelling of it.
+    RaColumn,
+    /// The stored column that [`Role::Dec`] was read from, where it holds degrees.
+    DecColumn,
+    /// Location code: `--` is the blank one.
+    Location,
     /// Order-29 nested HEALPix cell of the position, ascending in storage.
     Cell,
     /// Breaks ties of equal separation: the key, else the row number of the import.

@@ -141,10 +141,34 @@ impl Scope {
         }
     }
 
+    /// The position that two columns spell, where they are those it was read from.
+    pub fn position_of(&self, lon: usize, lat: usize) -> Option<(usize, usize)> {
+        let role = |i: usize| self.columns.get(i).map(|c| c.role);
+        if (role(lon), role(lat)) != (Some(Role::RaColumn), Some(Role::DecColumn)) {
+            return None;
+        }
+        let table = self.tables.iter().find(|t| (t.start..t.end).contains(&lon))?;
+        let own = |wanted: Role| {
+            let mut places = (table.start..table.end).filter(|&i| role(i) == Some(wanted));
+            places.next().filter(|_| places.next().is_none())
+        };
+        Some((own(Role::Ra)?, own(Role::Dec)?)).filter(|_| (table.start..table.end).contains(&lat))
+    }
+
+    /// The alias of the table that a column belongs to.
+    pub fn owner(&self, index: usize) -> Option<&str> {
+        let owns = |t: &&ScopeTable| (t.start..t.end).contains(&index) || t.matched.contains(&index);
+        self.tables.iter().find(owns).map(|t| t.alias.as_str())
+    }
+
     fn no_table(&self, alias: &Ident) -> Diagnostic {
         let near = nearest(&alias.text, self.tables.iter().map(|t| t.alias.as_str()));
         let mut error = Diagnostic::new(format!("no table `{}` in this query", alias.text), alias.span);
-        error.help = near.map(|n| format!("did you mean `{n}`?"));
+        let list: Vec<&str> = self.tables.iter().map(|t| t.alias.as_str()).collect();
+        error.help = match near {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None => (!list.is_empty()).then(|| format!("its tables: {}", list.join(", "))),
+        };
         error
     }
 

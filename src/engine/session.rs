@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bind::value::Bound;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Source};
 use crate::lang::syntax::Query;
 
 /// A value of LET or of the command line.
@@ -15,7 +15,16 @@ pub enum Variable {
     /// A scalar, a position, a span or a region.
     Value(Bound),
     /// A query, evaluated once in each statement that uses it.
-    View(Box<Query>),
+    View(Box<View>),
+}
+
+/// A query with a name, and the text it was written in: where a mistake in it is shown.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The query.
+    pub query: Query,
+    /// What its spans point into.
+    pub source: Option<Source>,
 }
 
 /// Variables, views and settings of one user of the database.

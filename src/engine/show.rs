@@ -6,6 +6,7 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Int64Array};
 
 use super::bind::Context;
+use super::bind::call::GEOMETRY;
 use super::expr::{FUNCTIONS, arrow_error};
 use super::plan::{AGGREGATES, Node, OutColumn};
 use super::session::Variable;
@@ -43,7 +44,8 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
         Show::Functions => {
             let plain = FUNCTIONS.iter().map(|f| some(&[f.name, f.about]));
             let sets = AGGREGATES.iter().map(|a| some(&[a.0, a.3]));
-            text_table(&["name", "about"], plain.chain(sets).collect())
+            let others = GEOMETRY.iter().map(|g| some(&[g.0, g.1]));
+            text_table(&["name", "about"], plain.chain(others).chain(sets).collect())
         }
         Show::Units => {
             let units = UNITS.iter().map(|(name, dimension, _)| some(&[name, dimension.name()]));
@@ -70,8 +72,8 @@ fn tables(context: &Context<'_>) -> Result<Batch> {
         let Some(info) = context.tables.find(&name) else { continue };
         let count = match (info.rows, name.as_str()) {
             (Some(rows), _) => rows as i64,
-            (None, "files") => super::ops::archive::files(context.tables.archive()?)?.num_rows() as i64,
-            (None, _) => super::ops::archive::segments(context.tables.archive()?)?.num_rows() as i64,
+            (None, "files") => context.tables.archive()?.counts().0 as i64,
+            (None, _) => context.tables.archive()?.counts().1 as i64,
         };
         let shown = info.columns.iter().filter(|c| !c.is_hidden).count();
         let kind = if info.kind == super::tables::CATALOG { "catalog" } else { "built in" };
@@ -104,7 +106,7 @@ fn status(context: &Context<'_>) -> Result<Batch> {
     let mut states: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
     for part in &archive.parts {
         for file in (0..part.file_count() as u32).filter(|f| part.is_alive(*f)) {
-            *states.entry(part.file(file).state).or_insert(0) += 1;
+            *states.entry(part.state(file).to_owned()).or_insert(0) += 1;
         }
     }
     rows.extend(states.iter().map(|(state, count)| some(&[&format!("files {state}"), &count.to_string()])));

@@ -77,7 +77,7 @@ impl<'a> Tables<'a> {
         Some(TableInfo {
             name: entry.name.clone(),
             kind: CATALOG.to_owned(),
-            columns: entry.schema.columns.iter().map(catalog_column).collect(),
+            columns: catalog_columns(entry),
             rows: Some(entry.segments.iter().filter(|s| s.role == "rows").map(|s| s.rows).sum()),
         })
     }
@@ -186,21 +186,29 @@ fn role_of(table: &str, column: Column) -> OutColumn {
         ("events" | "stations", "longitude") => Role::Longitude,
         ("events" | "stations", "latitude") => Role::Latitude,
         ("events", "depth_km") => Role::DepthKm,
+        (_, "location") => Role::Location,
         _ => Role::Plain,
     };
     OutColumn { column, role, is_hidden: false }
 }
 
-/// What a column of a catalogue is for: the hidden ones carry the position.
-fn catalog_column(column: &Column) -> OutColumn {
-    let role = match column.name.as_str() {
-        CELL => Role::Cell,
-        RA => Role::Ra,
-        DEC => Role::Dec,
-        TIE => Role::Tie,
+/// What the columns of a catalogue are for: the hidden ones carry the position, `position` names where it was read.
+fn catalog_columns(entry: &TableEntry) -> Vec<OutColumn> {
+    let stated = entry.properties.get("position").and_then(|p| p.split_once(','));
+    let in_degrees = |c: &Column| c.kind().is_number() && c.unit.as_ref().is_none_or(|u| u.name == "deg");
+    let has_positions = entry.schema.columns.iter().any(|c| c.name == RA);
+    let role = |column: &Column| match (column.name.as_str(), stated) {
+        (CELL, _) => Role::Cell,
+        (RA, _) => Role::Ra,
+        (DEC, _) => Role::Dec,
+        (TIE, _) => Role::Tie,
+        (name, Some((ra, _))) if has_positions && name == ra && in_degrees(column) => Role::RaColumn,
+        (name, Some((_, dec))) if has_positions && name == dec && in_degrees(column) => Role::DecColumn,
         _ => Role::Plain,
     };
-    OutColumn { column: column.clone(), role, is_hidden: role != Role::Plain }
+    let is_hidden = |role: Role| matches!(role, Role::Cell | Role::Ra | Role::Dec | Role::Tie);
+    let out = |c: &Column| OutColumn { role: role(c), is_hidden: is_hidden(role(c)), column: c.clone() };
+    entry.schema.columns.iter().map(out).collect()
 }
 
 /// Columns that state the order of a built-in table's rows.

@@ -260,6 +260,15 @@ impl Archive {
     }
 }
 
+impl Archive {
+    /// Living files, and segments in them.
+    pub fn counts(&self) -> (usize, usize) {
+        let files = |p: &Part| (0..p.file_count() as u32).filter(|f| p.is_alive(*f)).count();
+        let segments = |p: &Part| (0..p.segment_count()).filter(|s| p.is_alive(p.file_of(*s))).count();
+        (self.parts.iter().map(files).sum(), self.parts.iter().map(segments).sum())
+    }
+}
+
 fn open_part(
     name: &str,
     references: &[&SegmentRef],
@@ -359,6 +368,11 @@ impl Part {
             records: unsigned(11).value(row),
             bytes_skipped: unsigned(12).value(row),
         }
+    }
+
+    /// State of a file: `ok`, `partly`, ...
+    pub fn state(&self, file: u32) -> &str {
+        self.files.column(8).as_string::<i32>().value(file as usize)
     }
 
     /// The file a segment lies in.

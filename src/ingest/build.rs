@@ -70,7 +70,8 @@ pub fn read_file(path: &Path, entry: &Entry, scan_ns: i64) -> Result<Read> {
         Ok((scan, hash, now)) => {
             file.hash = hash;
             // It was changed while it was read: the next refresh reads it again.
-            file.is_unsure |= (now.size, now.mtime_ns, now.inode) != (entry.size, entry.mtime_ns, entry.inode);
+            file.is_unsure |=
+                (now.size, now.mtime_ns, now.inode) != (entry.size, entry.mtime_ns, entry.inode);
             let segments = segment_rows(&scan)?;
             fill(&mut file, scan);
             Ok(Read { file, segments, was_opened: true })

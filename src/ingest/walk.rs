@@ -139,7 +139,10 @@ fn visit(child: fs::DirEntry, dir: &[u8], depth: usize, state: &mut State) -> io
         Some(Ok(target)) => target,
         // A link to nothing, or a circle of links: a row that is never opened.
         Some(Err(error)) => {
-            state.walk.dangling.insert(path.clone(), format!("the target of a link cannot be reached: {error}"));
+            state
+                .walk
+                .dangling
+                .insert(path.clone(), format!("the target of a link cannot be reached: {error}"));
             own
         }
         None => own,

@@ -3,6 +3,7 @@
 use super::Binder;
 use super::value::Typed;
 use crate::engine::expr::{ArithmeticOp, Expr, Literal};
+use crate::engine::plan::Role;
 use crate::error::{Diagnostic, Result, Span};
 use crate::lang::syntax::BinaryOp;
 use crate::model::table::Type;
@@ -14,9 +15,7 @@ pub fn meet(binder: &Binder<'_>, constant: (Typed, Span), other: &Typed) -> Resu
     let (Some(unit), Some(number)) = (value.unit.clone(), value.number()) else { return Ok(value) };
     let Some(target) = &other.unit else {
         if !other.is_constant && other.kind.is_number() {
-            binder.notice(format!(
-                "a value without unit is compared with {number} {unit}: it is read in {unit}"
-            ));
+            binder.notice(format!("a column without unit meets a value in {unit}: it is read in {unit}"));
         }
         return Ok(value);
     };
@@ -86,7 +85,11 @@ pub fn arithmetic(
         match additive {
             true => {
                 let (l, r) = align(binder, (l, ls), (r, rs))?;
-                let unit = l.unit.clone().or(r.unit.clone());
+                // Two columns of different units are stored numbers: their sum has no unit.
+                let unit = match (&l.unit, &r.unit) {
+                    (Some(a), Some(b)) => Some(a.clone()).filter(|_| a == b),
+                    (a, b) => a.clone().or(b.clone()),
+                };
                 (l, r, unit)
             }
             false => {
@@ -105,7 +108,7 @@ pub fn arithmetic(
         _ => ArithmeticOp::Mod,
     };
     let expr = Expr::Arithmetic(op, Box::new(l.expr), Box::new(r.expr));
-    Ok(Typed { expr, kind, unit, is_constant, is_code: false })
+    Ok(Typed { expr, kind, unit, is_constant, role: Role::Plain })
 }
 
 fn is_large_int(value: &Typed) -> bool {
@@ -144,8 +147,12 @@ fn result_type(op: BinaryOp, l: Type, r: Type) -> Option<Type> {
 fn refuse(op: BinaryOp, l: &Typed, r: &Typed, span: Span) -> Diagnostic {
     let message = format!("{} `{}` {} has no meaning", l.kind.phrase(), op.text(), r.kind.phrase());
     let error = Diagnostic::new(message, span);
+    let is_duration = |t: &Typed| t.unit.as_ref().is_some_and(|u| u.dimension == Dimension::Duration);
     match (l.kind, r.kind) {
-        (Type::Time, Type::Int | Type::Float) => error.help("give the number a unit of time: `time + 10 s`"),
+        _ if is_duration(l) || is_duration(r) => error.help("a duration is a constant of at most 292 yr"),
+        (Type::Time, Type::Int | Type::Float) if op != BinaryOp::Mul => {
+            error.help("give the number a unit of time: `time + 10 s`")
+        }
         (Type::Text, _) | (_, Type::Text) if op == BinaryOp::Add => error.help("texts are joined by `||`"),
         _ => error,
     }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::arith::{measure, units_of};
 use super::expr::{ExprBinder, boolean};
 use super::value::{Bound, Typed};
-use crate::engine::expr::{ArithmeticOp, Area, Expr, FUNCTIONS, Function, FunctionInfo, Literal, Surface};
-use crate::engine::plan::{AGGREGATES, Aggregate, AggregateFunction};
+use crate::engine::expr::{
+    Area, ArithmeticOp, DATE_UNITS, Expr, FUNCTIONS, Function, FunctionInfo, Literal, Surface,
+};
+use crate::engine::plan::{AGGREGATES, Aggregate, AggregateFunction, Role};
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::geometry::earth::{EarthRadius, Place};
 use crate::geometry::region::{Polygon, Region, SkyBox};
@@ -16,15 +18,33 @@ use crate::lang::syntax::{self, ExprKind, Ident};
 use crate::model::table::Type;
 use crate::model::units::{Dimension, Unit};
 
-/// Functions that the binder turns into something else.
-const GEOMETRY: &[&str] = &[
-    "POINT", "CIRCLE", "BOX", "POLYGON", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2", "DURATION",
-    "STARTTIME", "ENDTIME", "IN_UNIT", "CONCAT", "ENV",
+/// Functions that the binder turns into something else, with what SHOW FUNCTIONS says of them.
+pub const GEOMETRY: &[(&str, &str)] = &[
+    ("POINT", "position of (longitude, latitude) in degrees"),
+    ("CIRCLE", "region of (longitude, latitude, radius) or ('position', radius)"),
+    ("BOX", "region of (longitude, latitude, width, height), sides on great circles"),
+    ("POLYGON", "region of (longitude1, latitude1, longitude2, ...), edges on great circles"),
+    ("CONTAINS", "is the position in the region? 1 = CONTAINS(..) means the same"),
+    ("INTERSECTS", "as CONTAINS for a position"),
+    ("DISTANCE", "of two positions: degrees on the sky, metres on the Earth"),
+    ("COORD1", "longitude of a position in degrees"),
+    ("COORD2", "latitude of a position in degrees"),
+    ("DURATION", "length of a span"),
+    ("STARTTIME", "first instant of a span"),
+    ("ENDTIME", "instant after the last of a span"),
+    ("IN_UNIT", "value in another unit: IN_UNIT(pmra, 'arcsec/yr')"),
+    ("CONCAT", "texts one after the other"),
+    ("ENV", "environment variable, NULL if it is not set"),
 ];
 
 impl ExprBinder<'_> {
     /// `name([DISTINCT] args)` or `name(*)`.
-    pub(super) fn call(&self, head: (&Ident, bool, bool), args: &[syntax::Expr], span: Span) -> Result<Bound> {
+    pub(super) fn call(
+        &self,
+        head: (&Ident, bool, bool),
+        args: &[syntax::Expr],
+        span: Span,
+    ) -> Result<Bound> {
         let (name, distinct, star) = head;
         let upper = name.text.to_ascii_uppercase();
         if let Some(entry) = AGGREGATES.iter().find(|a| a.0 == upper) {
@@ -33,7 +53,7 @@ impl ExprBinder<'_> {
         if distinct || star {
             return Err(Diagnostic::new(format!("{upper} is not a set function"), name.span).into());
         }
-        if GEOMETRY.contains(&upper.as_str()) {
+        if GEOMETRY.iter().any(|g| g.0 == upper) {
             return self.geometry(&upper, args, span);
         }
         match Function::find(&upper) {
@@ -56,24 +76,42 @@ impl ExprBinder<'_> {
             let value = self.scalar(arg)?;
             values.push((checked_argument(info, value, *want, arg.span)?, arg.span));
         }
-        let generic = info.args.first() == Some(&Type::Null);
+        if info.function == Function::NullIf {
+            return self.null_if(args);
+        }
+        if info.function == Function::Coalesce {
+            let is_constant = values.iter().all(|v| v.0.is_constant);
+            let (exprs, kind, unit) = super::compare::one_type(self, values, info.name)?;
+            let mut value = Typed::computed(Expr::Call(info.function, exprs), kind, is_constant);
+            value.unit = unit;
+            return Ok(Bound::Scalar(self.fold(value, span)?));
+        }
         let kind = match info.result {
-            Type::Null if generic => super::compare::common_type(&values, info.name)?,
             Type::Null if values.iter().any(|v| v.0.kind == Type::Float) => Type::Float,
             Type::Null => values.first().map_or(Type::Null, |v| v.0.kind),
             other => other,
         };
         let keeps_unit = matches!(
             info.function,
-            Function::Abs | Function::Round | Function::Floor | Function::Ceiling | Function::Truncate | Function::Coalesce
+            Function::Abs | Function::Round | Function::Floor | Function::Ceiling | Function::Truncate
         );
         let unit = values.first().and_then(|v| v.0.unit.clone()).filter(|_| keeps_unit);
         let is_constant = values.iter().all(|v| v.0.is_constant);
-        let as_kind = |v: Typed| if generic { Expr::Cast(Box::new(v.expr), kind) } else { v.expr };
-        let exprs = values.into_iter().map(|(v, _)| as_kind(v)).collect();
+        let exprs = values.into_iter().map(|(v, _)| v.expr).collect();
         let mut value = Typed::computed(Expr::Call(info.function, exprs), kind, is_constant);
         value.unit = unit;
         Ok(Bound::Scalar(self.fold(value, span)?))
+    }
+
+    /// `NULLIF(a, b)`: a, or NULL where a = b.
+    fn null_if(&self, args: &[syntax::Expr]) -> Result<Bound> {
+        let [a, b] = args else { return Ok(Bound::Scalar(Typed::constant(Literal::Null))) };
+        let equal = super::compare::compare_expr(self, syntax::BinaryOp::Eq, a, b)?;
+        let mut value = self.scalar(a)?;
+        let null = Expr::Cast(Box::new(Expr::Literal(Literal::Null)), value.kind);
+        value.expr = Expr::Case(vec![(equal, null)], Some(Box::new(value.expr)));
+        (value.is_constant, value.role) = (false, Role::Plain);
+        Ok(Bound::Scalar(value))
     }
 
     fn aggregate(
@@ -90,7 +128,10 @@ impl ExprBinder<'_> {
         };
         let (function, count) = function;
         let (distinct, star) = how;
-        if star != args.is_empty() || (star && function != AggregateFunction::Count) || (!star && args.len() != count) {
+        if star != args.is_empty()
+            || (star && function != AggregateFunction::Count)
+            || (!star && args.len() != count)
+        {
             return Err(Diagnostic::new(format!("this set function takes {count} arguments"), span).into());
         }
         let inner = ExprBinder { grouping: None, ..*self };
@@ -100,7 +141,11 @@ impl ExprBinder<'_> {
         let numeric = !matches!(function, Count | Min | Max);
         let keeps_durations = matches!(function, Sum | Avg | Median) && first == Type::Duration;
         if numeric && !keeps_durations && values.iter().any(|v| !v.kind.is_number() && v.kind != Type::Null) {
-            return Err(Diagnostic::new(format!("this set function needs numbers, not {}", first.phrase()), span).into());
+            return Err(Diagnostic::new(
+                format!("this set function needs numbers, not {}", first.phrase()),
+                span,
+            )
+            .into());
         }
         let kind = match function {
             Count => Type::Int,
@@ -108,12 +153,15 @@ impl ExprBinder<'_> {
             Avg | Median if first == Type::Duration => first,
             _ => Type::Float,
         };
-        let keeps_unit = !matches!(function, AggregateFunction::Count | AggregateFunction::Chi2 | AggregateFunction::Slope);
+        let keeps_unit = !matches!(
+            function,
+            AggregateFunction::Count | AggregateFunction::Chi2 | AggregateFunction::Slope
+        );
         let unit = values.first().and_then(|v| v.unit.clone()).filter(|_| keeps_unit);
         let aggregate = Aggregate { function, args: values.into_iter().map(|v| v.expr).collect(), distinct };
         let mut all = grouping.aggregates.borrow_mut();
         let index = grouping.keys.len() + all.len();
-        let value = Typed { expr: Expr::Column(index), kind, unit, is_constant: false, is_code: false };
+        let value = Typed { expr: Expr::Column(index), kind, unit, is_constant: false, role: Role::Plain };
         all.push((aggregate, value.clone()));
         Ok(Bound::Scalar(value))
     }
@@ -126,20 +174,30 @@ impl ExprBinder<'_> {
             ("DISTANCE", _) => self.distance(args, span),
             ("COORD1" | "COORD2", [point]) => match self.bind(point)? {
                 Bound::Point { lon, lat, .. } => {
-                    let mut value = Typed::computed(if name == "COORD1" { lon } else { lat }, Type::Float, false);
+                    let mut value =
+                        Typed::computed(if name == "COORD1" { lon } else { lat }, Type::Float, false);
                     value.unit = Unit::find("deg");
                     Ok(Bound::Scalar(value))
                 }
-                other => Err(Diagnostic::new(format!("expected a position, found {}", other.phrase()), point.span).into()),
+                other => {
+                    Err(Diagnostic::new(format!("expected a position, found {}", other.phrase()), point.span)
+                        .into())
+                }
             },
             ("DURATION" | "STARTTIME" | "ENDTIME", [of]) => match self.bind(of)? {
-                Bound::Span { start, .. } if name == "STARTTIME" => Ok(Bound::Scalar(Typed::computed(start, Type::Time, false))),
-                Bound::Span { end, .. } if name == "ENDTIME" => Ok(Bound::Scalar(Typed::computed(end, Type::Time, false))),
+                Bound::Span { start, .. } if name == "STARTTIME" => {
+                    Ok(Bound::Scalar(Typed::computed(start, Type::Time, false)))
+                }
+                Bound::Span { end, .. } if name == "ENDTIME" => {
+                    Ok(Bound::Scalar(Typed::computed(end, Type::Time, false)))
+                }
                 Bound::Span { start, end } => {
                     let expr = Expr::Arithmetic(ArithmeticOp::Sub, Box::new(end), Box::new(start));
                     Ok(Bound::Scalar(Typed::computed(expr, Type::Duration, false)))
                 }
-                other => Err(Diagnostic::new(format!("expected a span, found {}", other.phrase()), of.span).into()),
+                other => {
+                    Err(Diagnostic::new(format!("expected a span, found {}", other.phrase()), of.span).into())
+                }
             },
             ("IN_UNIT", [value, unit]) => self.in_unit(value, unit),
             ("CONCAT", [first, rest @ ..]) => {
@@ -163,12 +221,16 @@ impl ExprBinder<'_> {
         let name = self.scalar(unit)?;
         let target = name.text().and_then(Unit::find);
         let (Some(target), Some(from)) = (target, typed.unit.clone()) else {
-            return Err(Diagnostic::new("IN_UNIT takes a value that has a unit and the name of a unit", unit.span)
-                .help("IN_UNIT(pmra, 'arcsec/yr')")
-                .into());
+            return Err(Diagnostic::new(
+                "IN_UNIT takes a value that has a unit and the name of a unit",
+                unit.span,
+            )
+            .help("IN_UNIT(pmra, 'arcsec/yr')")
+            .into());
         };
         let factor = from.convert(1.0, &target).ok_or_else(|| {
-            Diagnostic::new(format!("{from} cannot be converted to {target}"), unit.span).help(units_of(from.dimension))
+            Diagnostic::new(format!("{from} cannot be converted to {target}"), unit.span)
+                .help(units_of(from.dimension))
         })?;
         let factor = Expr::Literal(Literal::Float(factor));
         typed.expr = Expr::Arithmetic(ArithmeticOp::Mul, Box::new(typed.expr), Box::new(factor));
@@ -180,7 +242,9 @@ impl ExprBinder<'_> {
     fn point(&self, args: &[syntax::Expr], span: Span) -> Result<Bound> {
         let args = without_frame(args)?;
         let [lon, lat] = args else {
-            return Err(Diagnostic::new("POINT takes a longitude and a latitude", span).help("POINT(ra, dec)").into());
+            return Err(Diagnostic::new("POINT takes a longitude and a latitude", span)
+                .help("POINT(ra, dec)")
+                .into());
         };
         let (lon_value, lat_value) = (self.degrees(lon)?, self.degrees(lat)?);
         if let Some(value) = lat_value.number() {
@@ -188,13 +252,19 @@ impl ExprBinder<'_> {
         }
         let surface = match (&lon_value.expr, &lat_value.expr) {
             (Expr::Column(a), Expr::Column(b)) if self.is_earth(*a, *b) => Surface::Earth,
+            (Expr::Column(a), Expr::Column(b)) => match self.scope.position_of(*a, *b) {
+                Some((lon, lat)) => {
+                    let (lon, lat) = (Expr::Column(lon), Expr::Column(lat));
+                    return Ok(Bound::Point { surface: Surface::Sky, lon, lat, depth_km: None });
+                }
+                None => Surface::Sky,
+            },
             _ => Surface::Sky,
         };
         Ok(Bound::Point { surface, lon: lon_value.expr, lat: lat_value.expr, depth_km: None })
     }
 
     fn is_earth(&self, lon: usize, lat: usize) -> bool {
-        use crate::engine::plan::Role;
         self.scope.columns[lon].role == Role::Longitude && self.scope.columns[lat].role == Role::Latitude
     }
 
@@ -265,7 +335,9 @@ impl ExprBinder<'_> {
     /// A centre given as POINT(..) or as sexagesimal text.
     fn centre(&self, e: &syntax::Expr) -> Result<Option<(f64, f64)>> {
         match &e.kind {
-            ExprKind::Text(text) => sexagesimal::parse_position(text).map(Some).map_err(|error| at(error, e.span)),
+            ExprKind::Text(text) => {
+                sexagesimal::parse_position(text).map(Some).map_err(|error| at(error, e.span))
+            }
             ExprKind::Call { name, .. } if name.text.eq_ignore_ascii_case("point") => match self.bind(e)? {
                 Bound::Point { lon, lat, .. } => {
                     let value = |v: &Expr| Typed::computed(v.clone(), Type::Float, true).number();
@@ -289,7 +361,9 @@ impl ExprBinder<'_> {
         if surface == Surface::Earth {
             let place = Place { lon_deg: centre.0, lat_deg: centre.1 };
             let radius = if is_length {
-                EarthRadius::Km(measure(&value, radius.span, Dimension::Length, ("the radius", "km"))? / 1000.0)
+                EarthRadius::Km(
+                    measure(&value, radius.span, Dimension::Length, ("the radius", "km"))? / 1000.0,
+                )
             } else {
                 EarthRadius::Deg(self.angle(radius)?)
             };
@@ -319,13 +393,16 @@ impl ExprBinder<'_> {
 
     fn contains(&self, point: &syntax::Expr, region: &syntax::Expr) -> Result<Bound> {
         let Bound::Point { surface, lon, lat, .. } = self.bind(point)? else {
-            return Err(Diagnostic::new("CONTAINS(POINT(..), region): the first is no position", point.span).into());
+            return Err(
+                Diagnostic::new("CONTAINS(POINT(..), region): the first is no position", point.span).into()
+            );
         };
         match self.bind_region(region, surface)? {
-            Bound::Region(area) => {
-                Ok(boolean(Expr::Inside { lon: Box::new(lon), lat: Box::new(lat), area }))
+            Bound::Region(area) => Ok(boolean(Expr::Inside { lon: Box::new(lon), lat: Box::new(lat), area })),
+            other => {
+                Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span)
+                    .into())
             }
-            other => Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span).into()),
         }
     }
 
@@ -336,9 +413,14 @@ impl ExprBinder<'_> {
             [_, _, _, _] => (self.point(&args[..2], span)?, self.point(&args[2..], span)?),
             _ => return Err(Diagnostic::new("DISTANCE takes two positions", span).into()),
         };
-        let (Bound::Point { surface, lon: lon1, lat: lat1, depth_km: d1 }, Bound::Point { surface: other, lon: lon2, lat: lat2, depth_km: d2 }) = (a, b)
+        let (
+            Bound::Point { surface, lon: lon1, lat: lat1, depth_km: d1 },
+            Bound::Point { surface: other, lon: lon2, lat: lat2, depth_km: d2 },
+        ) = (a, b)
         else {
-            return Err(Diagnostic::new("DISTANCE takes two positions", span).help("DISTANCE(a.pos, b.pos)").into());
+            return Err(Diagnostic::new("DISTANCE takes two positions", span)
+                .help("DISTANCE(a.pos, b.pos)")
+                .into());
         };
         if surface != other {
             return Err(Diagnostic::new("one position is on the sky, the other on the Earth", span).into());
@@ -358,9 +440,11 @@ fn without_frame(args: &[syntax::Expr]) -> Result<&[syntax::Expr]> {
     let upper = frame.trim().to_ascii_uppercase();
     match upper.split_whitespace().next().unwrap_or("") {
         "" | "ICRS" | "FK5" | "UNKNOWNFRAME" if rest.len() >= 2 => Ok(rest),
-        "GALACTIC" | "FK4" | "ECLIPTIC" => Err(Diagnostic::new(format!("the frame {upper} is not read here yet"), first.span)
-            .help("give ICRS coordinates in degrees")
-            .into()),
+        "GALACTIC" | "FK4" | "ECLIPTIC" => {
+            Err(Diagnostic::new(format!("the frame {upper} is not read here yet"), first.span)
+                .help("give ICRS coordinates in degrees")
+                .into())
+        }
         _ => Ok(args),
     }
 }
@@ -388,9 +472,26 @@ fn at(error: Error, span: Span) -> Error {
 fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -> Result<Typed> {
     let fits = match want {
         Type::Null => true,
-        Type::Float => value.kind.is_number() || (info.function == Function::Abs && value.kind == Type::Duration),
+        Type::Float => {
+            value.kind.is_number() || (info.function == Function::Abs && value.kind == Type::Duration)
+        }
         other => value.kind == other,
     };
+    if let (Function::DateTrunc, Type::Text, Some(unit)) = (info.function, want, value.text())
+        && !DATE_UNITS.iter().any(|u| u.eq_ignore_ascii_case(unit))
+    {
+        let message = format!("DATE_TRUNC does not know `{unit}`");
+        return Err(Diagnostic::new(message, span).help(DATE_UNITS.join(", ")).into());
+    }
+    let is_trigonometric = matches!(info.function, Function::Sin | Function::Cos | Function::Tan);
+    if let (true, Some(unit), Some(number)) = (is_trigonometric, &value.unit, value.number())
+        && value.is_constant
+    {
+        let radians = Unit::find("rad").and_then(|rad| unit.convert(number, &rad));
+        let radians =
+            radians.ok_or_else(|| Diagnostic::new(format!("{} takes an angle", info.name), span))?;
+        return Ok(Typed::constant(Literal::Float(radians)));
+    }
     if fits || value.kind == Type::Null {
         return Ok(value);
     }
@@ -402,8 +503,14 @@ fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -
 }
 
 fn unknown_function(name: &Ident) -> Diagnostic {
-    let names = FUNCTIONS.iter().map(|f| f.name).chain(AGGREGATES.iter().map(|a| a.0)).chain(GEOMETRY.iter().copied());
+    let names = FUNCTIONS
+        .iter()
+        .map(|f| f.name)
+        .chain(AGGREGATES.iter().map(|a| a.0))
+        .chain(GEOMETRY.iter().map(|g| g.0));
     let near = nearest(&name.text.to_ascii_uppercase(), names);
-    let help = near.map_or("SHOW FUNCTIONS lists them".to_owned(), |n| format!("did you mean `{n}`? (SHOW FUNCTIONS lists them)"));
+    let help = near.map_or("SHOW FUNCTIONS lists them".to_owned(), |n| {
+        format!("did you mean `{n}`? (SHOW FUNCTIONS lists them)")
+    });
     Diagnostic::new(format!("unknown function `{}`", name.text), name.span).help(help)
 }

@@ -6,12 +6,14 @@ use arrow_array::{Array, ArrayRef};
 
 use super::arith::{align, with_durations};
 use super::expr::{ExprBinder, boolean};
-use super::value::{Bound, Typed, instant};
-use crate::engine::expr::{CompareOp, Expr, Literal, Set, cast};
+use super::value::{Bound, Typed, instant, period};
+use crate::engine::expr::{CompareOp, Expr, Literal, Set, floats, integers, whole};
+use crate::engine::plan::Role;
 use crate::error::{Diagnostic, Result, Span};
 use crate::lang::syntax::{self, BinaryOp, ExprKind};
 use crate::limits;
 use crate::model::table::Type;
+use crate::model::units::Unit;
 
 fn compare_op(op: BinaryOp) -> CompareOp {
     match op {
@@ -81,6 +83,8 @@ fn comparable(
 ) -> Result<(Typed, Typed)> {
     let (ls, rs) = (left.1.span, right.1.span);
     let (l, r) = with_durations(left.0, right.0);
+    let (l, r) = (blank_location(l, r.role), r);
+    let r = blank_location(r, l.role);
     let (l, r) = (as_time(l, ls, r.kind)?, r);
     let r = as_time(r, rs, l.kind)?;
     let same = l.kind == r.kind || (l.kind.is_number() && r.kind.is_number());
@@ -91,6 +95,14 @@ fn comparable(
         return Ok(align(binder.binder, (l, ls), (r, rs))?);
     }
     Ok((l, r))
+}
+
+/// `--` against a location is the blank one.
+fn blank_location(value: Typed, other: Role) -> Typed {
+    match (other, value.text()) {
+        (Role::Location, Some("--")) => Typed::constant(Literal::Text(String::new())),
+        _ => value,
+    }
 }
 
 /// A constant text against a TIME is read as an instant.
@@ -120,7 +132,8 @@ fn incomparable(left: (&Typed, &syntax::Expr), right: (&Typed, &syntax::Expr)) -
             }
         }
         (_, Type::Time) => error.help("a time is written 2024-02-29, 2024-02-29T10:00:00 or MJD 60343.5"),
-        (_, Type::Text) => error.help("text goes in single quotes: '3'"),
+        (_, Type::Text) if other.number().is_some() => error.help("text goes in single quotes: '3'"),
+        (_, Type::Duration) => error.help("a duration has a unit: `12 s`"),
         _ => error,
     }
 }
@@ -142,7 +155,8 @@ pub fn common_type(values: &[(Typed, Span)], what: &str) -> Result<Type, Diagnos
     Ok(kind)
 }
 
-/// `x IN (a, b, ...)`: a set when all members are constants, else a chain of comparisons.
+/// `x IN (a, b, ...)`: a set when all members are constants, else a chain of comparisons. A quoted period among
+/// times stands for all of it.
 pub fn in_list(binder: &ExprBinder<'_>, operand: &syntax::Expr, items: &[syntax::Expr]) -> Result<Expr> {
     if items.len() > limits::IN_LIST_MEMBERS {
         let message = format!("an IN list has at most {} members", limits::IN_LIST_MEMBERS);
@@ -151,44 +165,97 @@ pub fn in_list(binder: &ExprBinder<'_>, operand: &syntax::Expr, items: &[syntax:
             .into());
     }
     let value = binder.scalar(operand)?;
-    let mut members = Vec::with_capacity(items.len());
+    let mut literals: Vec<Literal> = Vec::with_capacity(items.len());
+    let mut others: Vec<Expr> = vec![];
     for item in items {
         let member = binder.scalar(item)?;
-        members.push(comparable(binder, (value.clone(), operand), (member, item))?.1);
-    }
-    if members.iter().any(|m| m.expr.as_literal().is_none()) {
-        let equal = |m: Typed| Expr::Compare(CompareOp::Eq, Box::new(value.expr.clone()), Box::new(m.expr));
-        let chain = members.into_iter().map(equal).reduce(|a, b| Expr::Or(Box::new(a), Box::new(b)));
-        return Ok(chain.unwrap_or(Expr::Literal(Literal::Bool(false))));
-    }
-    let is_float = value.kind == Type::Float || members.iter().any(|m| m.kind == Type::Float);
-    let kind = if is_float && value.kind.is_number() { Type::Float } else { value.kind };
-    let values = constants(members.iter().filter_map(|m| m.expr.as_literal()), kind)?;
-    let (expr, values) = common_numbers(value, values)?;
-    Ok(Expr::InSet(Box::new(expr), Arc::new(Set::new(&values)?)))
-}
-
-/// Literals as one array of `kind`.
-fn constants<'a>(literals: impl Iterator<Item = &'a Literal>, kind: Type) -> Result<ArrayRef> {
-    let arrays = literals.map(|l| cast(&l.array(1), kind)).collect::<Result<Vec<_>>>()?;
-    let parts: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
-    arrow_select::concat::concat(&parts).map_err(crate::engine::expr::arrow_error)
-}
-
-/// An INT operand against FLOAT members: whole members become INT (exact), the others can never be equal.
-pub fn common_numbers(operand: Typed, members: ArrayRef) -> Result<(Expr, ArrayRef)> {
-    let member_kind = Type::of(members.data_type()).unwrap_or(Type::Null);
-    match (operand.kind, member_kind) {
-        (Type::Int, Type::Float) => {
-            let floats = crate::engine::expr::floats(&members)?;
-            let whole = |v: f64| v == v.floor() && v.abs() < 9.2e18;
-            let had_null = floats.null_count() > 0;
-            let mut ints: Vec<Option<i64>> =
-                floats.iter().flatten().filter(|v| whole(*v)).map(|v| Some(v as i64)).collect();
-            ints.extend(had_null.then_some(None));
-            Ok((operand.expr, Arc::new(arrow_array::Int64Array::from(ints))))
+        if let (Type::Time, Some((start, end))) = (value.kind, member.text().and_then(period)) {
+            let at = |t: crate::model::time::Time| Expr::Literal(Literal::Time(t.0));
+            others.push(super::expr::between_half_open(value.expr.clone(), at(start), at(end)));
+            continue;
         }
-        (Type::Float, Type::Int) => Ok((operand.expr, cast(&members, Type::Float)?)),
-        _ => Ok((operand.expr, members)),
+        let (left, member) = comparable(binder, (value.clone(), operand), (member, item))?;
+        match member.expr {
+            Expr::Literal(literal) if left.expr.as_literal().is_none() => literals.push(literal),
+            expr => others.push(Expr::Compare(CompareOp::Eq, Box::new(left.expr), Box::new(expr))),
+        }
+    }
+    let set = (!literals.is_empty())
+        .then(|| Expr::InSet(Box::new(value.expr), Arc::new(literal_set(value.kind, &literals))));
+    let either = |a: Expr, b: Expr| Expr::Or(Box::new(a), Box::new(b));
+    Ok(set.into_iter().chain(others).reduce(either).unwrap_or(Expr::Literal(Literal::Bool(false))))
+}
+
+/// The members that an operand of `kind` can be equal to; INT and FLOAT meet only where both are the same number.
+fn literal_set(kind: Type, literals: &[Literal]) -> Set {
+    let has_null = literals.contains(&Literal::Null);
+    let exact = |v: i64| Some(v as f64).filter(|f| whole(*f) == Some(v));
+    match kind {
+        Type::Float => Set::of_floats(
+            literals.iter().filter_map(|l| match l {
+                Literal::Int(v) => exact(*v),
+                Literal::Float(v) => Some(*v),
+                _ => None,
+            }),
+            has_null,
+        ),
+        Type::Text => Set::of_texts(
+            literals.iter().filter_map(|l| match l {
+                Literal::Text(v) => Some(v.clone()),
+                _ => None,
+            }),
+            has_null,
+        ),
+        _ => Set::of_ints(
+            literals.iter().filter_map(|l| match l {
+                Literal::Int(v) | Literal::Time(v) | Literal::Duration(v) => Some(*v),
+                Literal::Float(v) => whole(*v),
+                Literal::Bool(v) => Some(i64::from(*v)),
+                _ => None,
+            }),
+            has_null,
+        ),
+    }
+}
+
+/// `x IN (SELECT ...)`: the column as members for an operand of another numeric type.
+pub fn column_set(operand: Type, members: &ArrayRef) -> Result<Set> {
+    let has_null = members.null_count() > 0;
+    match (operand, Type::of(members.data_type()).unwrap_or(Type::Null)) {
+        (Type::Int, Type::Float) => {
+            Ok(Set::of_ints(floats(members)?.iter().flatten().filter_map(whole), has_null))
+        }
+        (Type::Float, Type::Int) => {
+            let exact = |v: i64| Some(v as f64).filter(|f| whole(*f) == Some(v));
+            Ok(Set::of_floats(integers(members)?.iter().flatten().filter_map(exact), has_null))
+        }
+        _ => Set::new(members),
+    }
+}
+
+/// Several values of one type: literals with a unit in the unit of the first column that has one, INT among FLOAT
+/// widened only where that is exact.
+pub fn one_type(
+    binder: &ExprBinder<'_>,
+    mut values: Vec<(Typed, Span)>,
+    what: &str,
+) -> Result<(Vec<Expr>, Type, Option<Unit>)> {
+    let kind = common_type(&values, what)?;
+    let target = values.iter().find(|v| !v.0.is_constant && v.0.kind.is_number()).or(values.first());
+    if let Some(target) = target.map(|t| t.0.clone()).filter(|t| t.kind.is_number()) {
+        for value in values.iter_mut().filter(|v| v.0.is_constant && v.0.unit.is_some()) {
+            value.0 = super::arith::meet(binder.binder, (value.0.clone(), value.1), &target)?;
+        }
+    }
+    let unit = values.iter().find_map(|v| v.0.unit.clone());
+    let exprs = values.into_iter().map(|(v, _)| as_kind(v, kind)).collect();
+    Ok((exprs, kind, unit))
+}
+
+/// A value in a type it is implicitly taken to.
+pub fn as_kind(value: Typed, kind: Type) -> Expr {
+    match (value.kind, kind) {
+        (Type::Int, Type::Float) => Expr::Widen(Box::new(value.expr)),
+        _ => Expr::Cast(Box::new(value.expr), kind),
     }
 }

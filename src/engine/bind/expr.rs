@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::value::{Bound, Typed, instant, period, time_token};
 use super::{Binder, arith, compare};
-use crate::engine::expr::{Expr, Literal, Set, Surface, TextMatch};
+use crate::engine::expr::{Expr, Literal, Surface, TextMatch};
 use crate::engine::plan::{Aggregate, Role};
 use crate::engine::scope::{Resolved, Scope};
 use crate::error::{Diagnostic, Error, Result, Span};
@@ -19,6 +19,8 @@ use crate::model::units::Unit;
 pub struct Grouping {
     /// Text form of each key's expression, and its value over the aggregate's output.
     pub keys: Vec<(String, Typed)>,
+    /// Parts of the largest key as written: nothing larger can be one.
+    pub parts: usize,
     /// Each key over the input.
     pub key_exprs: Vec<Expr>,
     /// Set functions met so far, with the type of their result.
@@ -69,9 +71,14 @@ impl<'a> ExprBinder<'a> {
             }
             ExprKind::Case { branches, otherwise } => self.case(branches, otherwise.as_deref(), e.span),
             ExprKind::Cast { operand, type_words, .. } => self.cast(operand, type_words),
-            ExprKind::Scalar(query) => Ok(Bound::Scalar(self.binder.scalar_query(query, e.span)?)),
+            ExprKind::Scalar(query) => {
+                Ok(Bound::Scalar(self.binder.scalar_query(query, self.scope, e.span)?))
+            }
             ExprKind::Unary { op, operand } => self.unary(*op, operand, e.span),
-            ExprKind::Binary { op, left, right } => self.binary(*op, left, right, e.span),
+            ExprKind::Binary { op, left, right } if op.is_comparison() => {
+                compare::comparison(self, *op, left, right)
+            }
+            ExprKind::Binary { .. } => self.chain(e),
             _ => self.predicate(e),
         }
     }
@@ -83,20 +90,16 @@ impl<'a> ExprBinder<'a> {
 
     /// A condition.
     pub fn condition(&self, e: &syntax::Expr) -> Result<Expr> {
-        let value = self.scalar(e)?;
-        match value.kind {
-            Type::Bool | Type::Null => Ok(value.expr),
-            other => Err(Diagnostic::new(format!("expected a condition, found {}", other.phrase()), e.span)
-                .help("a condition compares: `magnitude > 3`, `span OVERLAPS '2024'`, `pos IN CIRCLE(..)`")
-                .into()),
-        }
+        Ok(condition_of(self.scalar(e)?, e.span)?)
     }
 
     /// In a grouped query: the key this expression is, if it is one.
     fn group_key(&self, e: &syntax::Expr) -> Option<Typed> {
         let grouping = self.grouping?;
         let plain = ExprBinder { grouping: None, ..*self };
-        if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Null) {
+        if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Null)
+            || !is_small(e, &mut { grouping.parts })
+        {
             return None;
         }
         let value = plain.scalar(e).ok()?;
@@ -105,7 +108,7 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn column(&self, name: &Name) -> Result<Bound> {
-        let resolved = self.scope.resolve(name)?;
+        let resolved = self.scope.resolve(name).map_err(|e| self.binder.correlated(name).unwrap_or(e))?;
         if self.grouping.is_some() {
             let shown = &name.parts.last().map_or("", |p| &p.text);
             return Err(Diagnostic::new(format!("`{shown}` is neither aggregated nor grouped"), name.span)
@@ -124,7 +127,7 @@ impl<'a> ExprBinder<'a> {
                     kind: out.column.kind(),
                     unit: out.column.unit.clone(),
                     is_constant: false,
-                    is_code: out.role == Role::Code,
+                    role: out.role,
                 })
             }
             Resolved::SkyPoint(lon, lat) => Bound::Point {
@@ -148,6 +151,11 @@ impl<'a> ExprBinder<'a> {
             let condition = self.condition(operand)?;
             return Ok(boolean(Expr::Not(Box::new(condition))));
         }
+        if let (UnaryOp::Minus, ExprKind::Number(text)) = (op, &operand.kind)
+            && text == "9223372036854775808"
+        {
+            return Ok(Bound::Scalar(Typed::constant(Literal::Int(i64::MIN))));
+        }
         let mut value = self.scalar(operand)?;
         if !value.kind.is_number() && !matches!(value.kind, Type::Duration | Type::Null) {
             return Err(
@@ -160,25 +168,46 @@ impl<'a> ExprBinder<'a> {
         Ok(Bound::Scalar(self.fold(value, span)?))
     }
 
-    fn binary(&self, op: BinaryOp, left: &syntax::Expr, right: &syntax::Expr, span: Span) -> Result<Bound> {
-        match op {
-            BinaryOp::And | BinaryOp::Or => {
-                let (l, r) = (Box::new(self.condition(left)?), Box::new(self.condition(right)?));
-                Ok(boolean(if op == BinaryOp::And { Expr::And(l, r) } else { Expr::Or(l, r) }))
+    /// `a op b op c ...`: operators in a row lean to the left, so they are walked down and bound on the way back
+    /// instead of by recursion. AND and OR of many become a balanced tree.
+    fn chain(&self, e: &syntax::Expr) -> Result<Bound> {
+        let mut spine = vec![];
+        let mut first = e;
+        while let ExprKind::Binary { op, left, right } = &first.kind
+            && !op.is_comparison()
+            && (spine.is_empty() || self.group_key(first).is_none())
+        {
+            spine.push((*op, left.span, &**right, first.span));
+            first = left;
+        }
+        let mut value = self.bind(first)?;
+        let mut terms: Vec<Expr> = vec![];
+        for (place, (op, left, right, span)) in spine.iter().enumerate().rev() {
+            if !matches!(op, BinaryOp::And | BinaryOp::Or) {
+                value = self.operate(*op, (value.into_scalar(*left)?, *left), right, *span)?;
+                continue;
             }
-            _ if op.is_comparison() => compare::comparison(self, op, left, right),
-            BinaryOp::Concat => {
-                let (l, r) = (self.scalar(left)?, self.scalar(right)?);
-                let is_constant = l.is_constant && r.is_constant;
-                let expr = Expr::Concat(Box::new(l.expr), Box::new(r.expr));
-                Ok(Bound::Scalar(self.fold(Typed::computed(expr, Type::Text, is_constant), span)?))
+            if terms.is_empty() {
+                terms.push(condition_of(value.clone().into_scalar(*left)?, *left)?);
             }
-            _ => {
-                let (l, r) = (self.scalar(left)?, self.scalar(right)?);
-                let value = arith::arithmetic(self.binder, op, (l, left.span), (r, right.span))?;
-                Ok(Bound::Scalar(self.fold(value, span)?))
+            terms.push(self.condition(right)?);
+            let is_last = place == 0 || spine.get(place - 1).is_none_or(|next| next.0 != *op);
+            if is_last {
+                value = boolean(balanced(*op, std::mem::take(&mut terms)));
             }
         }
+        Ok(value)
+    }
+
+    fn operate(&self, op: BinaryOp, left: (Typed, Span), right: &syntax::Expr, span: Span) -> Result<Bound> {
+        let r = self.scalar(right)?;
+        if op == BinaryOp::Concat {
+            let is_constant = left.0.is_constant && r.is_constant;
+            let expr = Expr::Concat(Box::new(left.0.expr), Box::new(r.expr));
+            return Ok(Bound::Scalar(self.fold(Typed::computed(expr, Type::Text, is_constant), span)?));
+        }
+        let value = arith::arithmetic(self.binder, op, left, (r, right.span))?;
+        Ok(Bound::Scalar(self.fold(value, span)?))
     }
 
     /// Computes constants once.
@@ -210,7 +239,7 @@ impl<'a> ExprBinder<'a> {
             }
             ExprKind::Overlaps { operand, range, negated } => (self.overlaps(operand, range)?, *negated),
             ExprKind::Exists(query) => {
-                let is_some = self.binder.exists(query)?;
+                let is_some = self.binder.exists(query, self.scope)?;
                 (Expr::Literal(Literal::Bool(is_some)), false)
             }
             _ => return Err(Diagnostic::new("this is not a condition", e.span).into()),
@@ -230,7 +259,7 @@ impl<'a> ExprBinder<'a> {
 
     fn in_query(&self, operand: &syntax::Expr, query: &syntax::Query) -> Result<Expr> {
         let operand_value = self.scalar(operand)?;
-        let (column, values) = self.binder.column_query(query)?;
+        let (column, values) = self.binder.column_query(query, self.scope)?;
         let comparable = column.kind() == operand_value.kind
             || (column.kind().is_number() && operand_value.kind.is_number())
             || column.kind() == Type::Null;
@@ -239,8 +268,8 @@ impl<'a> ExprBinder<'a> {
                 format!("cannot look for {} among {}s", operand_value.kind.phrase(), column.kind().name());
             return Err(Diagnostic::new(message, operand.span).into());
         }
-        let (expr, values) = compare::common_numbers(operand_value, values)?;
-        Ok(Expr::InSet(Box::new(expr), Arc::new(Set::new(&values)?)))
+        let set = compare::column_set(operand_value.kind, &values)?;
+        Ok(Expr::InSet(Box::new(operand_value.expr), Arc::new(set)))
     }
 
     /// `x IN a .. b`, `x IN '2024'`, `pos IN CIRCLE(..)`, `x IN $list`.
@@ -353,9 +382,10 @@ impl<'a> ExprBinder<'a> {
         let matcher = match kind {
             MatchKind::Like => TextMatch::like(&text, false),
             MatchKind::ILike => TextMatch::like(&text, true),
-            MatchKind::Matches => {
-                TextMatch::wildcard(pattern_of(&text, value.is_code, pattern.span)?, value.is_code)
-            }
+            MatchKind::Matches => TextMatch::wildcard(
+                pattern_of(&text, value.role == Role::Code, pattern.span)?,
+                value.role == Role::Code,
+            ),
         };
         Ok(Expr::Match(Box::new(value.expr), matcher))
     }
@@ -373,9 +403,8 @@ impl<'a> ExprBinder<'a> {
         if let Some(value) = otherwise {
             values.push((self.scalar(value)?, value.span));
         }
-        let kind = compare::common_type(&values, "CASE")?;
-        let unit = values.iter().find_map(|v| v.0.unit.clone());
-        let mut exprs = values.into_iter().map(|(v, _)| Expr::Cast(Box::new(v.expr), kind));
+        let (exprs, kind, unit) = compare::one_type(self, values, "CASE")?;
+        let mut exprs = exprs.into_iter();
         let mut bound = vec![];
         for ((condition, _), value) in branches.iter().zip(exprs.by_ref()) {
             bound.push((self.condition(condition)?, value));
@@ -408,6 +437,63 @@ impl<'a> ExprBinder<'a> {
     }
 }
 
+fn condition_of(value: Typed, span: Span) -> Result<Expr, Diagnostic> {
+    match value.kind {
+        Type::Bool | Type::Null => Ok(value.expr),
+        other => Err(Diagnostic::new(format!("expected a condition, found {}", other.phrase()), span)
+            .help("a condition compares: `magnitude > 3`, `span OVERLAPS '2024'`, `pos IN CIRCLE(..)`")),
+    }
+}
+
+/// Terms joined by AND or OR, as low a tree as can be.
+fn balanced(op: BinaryOp, mut terms: Vec<Expr>) -> Expr {
+    if terms.len() > 1 {
+        let right = balanced(op, terms.split_off(terms.len() / 2));
+        let (l, r) = (Box::new(balanced(op, terms)), Box::new(right));
+        return if op == BinaryOp::And { Expr::And(l, r) } else { Expr::Or(l, r) };
+    }
+    terms.pop().unwrap_or(Expr::Literal(Literal::Null))
+}
+
+/// Parts of an expression, all it consists of counted.
+pub fn parts_of(e: &syntax::Expr) -> usize {
+    let mut left = usize::MAX;
+    is_small(e, &mut left);
+    usize::MAX - left
+}
+
+/// May the expression be a key: few parts, no query in it and no set function?
+fn is_small(e: &syntax::Expr, parts_left: &mut usize) -> bool {
+    use ExprKind::*;
+    if *parts_left == 0 {
+        return false;
+    }
+    *parts_left -= 1;
+    let mut all = |list: &[&syntax::Expr]| list.iter().all(|e| is_small(e, parts_left));
+    match &e.kind {
+        Scalar(_) | Exists(_) | InQuery { .. } => false,
+        Call { name, .. } if is_set_function(&name.text) => false,
+        Call { args, .. } => all(&args.iter().collect::<Vec<_>>()),
+        Unary { operand, .. } | IsNull { operand, .. } | Cast { operand, .. } => all(&[operand]),
+        Binary { left, right, .. } => all(&[left, right]),
+        Between { operand, low, high, .. } => all(&[operand, low, high]),
+        InList { operand, items, .. } => all(&[operand]) && all(&items.iter().collect::<Vec<_>>()),
+        InRange { operand, range, .. } | Overlaps { operand, range, .. } => {
+            all(&[operand, &range.start]) && range.end.iter().all(|e| all(&[e]))
+        }
+        Match { operand, pattern, .. } => all(&[operand, pattern]),
+        Case { branches, otherwise } => {
+            branches.iter().all(|(c, v)| all(&[c, v])) && otherwise.iter().all(|e| all(&[e]))
+        }
+        Null | Bool(_) | Number(_) | Quantity { .. } | Time(_) | Text(_) | Variable(_) | Column(_) => true,
+    }
+}
+
+/// Is it the name of a set function?
+pub fn is_set_function(name: &str) -> bool {
+    crate::engine::plan::AGGREGATES.iter().any(|a| a.0.eq_ignore_ascii_case(name))
+}
+
 /// A pattern, or why the text is none.
 pub fn pattern_of(text: &str, is_code: bool, span: Span) -> Result<Pattern, Diagnostic> {
     let pattern = if is_code { Pattern::code(text) } else { Pattern::part(text) };
@@ -419,7 +505,7 @@ pub fn boolean(expr: Expr) -> Bound {
     Bound::Scalar(Typed::computed(expr, Type::Bool, false))
 }
 
-fn between_half_open(value: Expr, start: Expr, end: Expr) -> Expr {
+pub(super) fn between_half_open(value: Expr, start: Expr, end: Expr) -> Expr {
     use crate::engine::expr::CompareOp::{Ge, Lt};
     Expr::Compare(Ge, Box::new(value.clone()), Box::new(start)).and(Expr::Compare(
         Lt,

@@ -20,13 +20,14 @@ use self::expr::ExprBinder;
 use self::value::{Bound, Typed};
 use super::exec;
 use super::expr::{Expr, Literal};
+use super::optimize::optimize;
 use super::plan::{Node, Plan, Shared};
 use super::scope::Scope;
-use super::session::{Cancel, Notices, Session, Variable};
+use super::session::{Cancel, Notices, Session, Variable, View};
 use super::tables::Tables;
-use crate::error::{Diagnostic, Result, Span};
-use crate::lang::syntax::{Query, Range, Text, TextKind};
-use crate::model::table::{Batch, Column, Schema, Type};
+use crate::error::{Diagnostic, Error, Result, Source, Span};
+use crate::lang::syntax::{Ident, Name, Query, Range, Text, TextKind};
+use crate::model::table::{Batch, Column, Type};
 
 /// What a statement is bound and run against.
 #[derive(Clone, Copy)]
@@ -45,16 +46,26 @@ pub struct Context<'a> {
 pub struct Binder<'a> {
     /// Database, variables, notices.
     pub context: Context<'a>,
-    /// Views and WITH queries of this statement, by name; innermost last.
-    shared: RefCell<Vec<(String, Arc<Shared>)>>,
+    /// WITH queries in sight, innermost last.
+    with: RefCell<Vec<Arc<Shared>>>,
+    /// Views bound so far in this statement.
+    views: RefCell<Vec<Arc<Shared>>>,
     /// Views being bound, to refuse a view that uses itself.
     open_views: RefCell<Vec<String>>,
+    /// Scopes around the subquery being bound: a name found only there makes the subquery correlated.
+    around: RefCell<Vec<Scope>>,
 }
 
 impl<'a> Binder<'a> {
     /// For one statement.
     pub fn new(context: Context<'a>) -> Binder<'a> {
-        Binder { context, shared: RefCell::default(), open_views: RefCell::default() }
+        Binder {
+            context,
+            with: RefCell::default(),
+            views: RefCell::default(),
+            open_views: RefCell::default(),
+            around: RefCell::default(),
+        }
     }
 
     /// Tells the user something once.
@@ -66,7 +77,7 @@ impl<'a> Binder<'a> {
     pub fn variable(&self, name: &str, span: Span) -> Result<Bound> {
         match self.context.session.variables.get(name) {
             Some(Variable::Value(value)) => Ok(value.clone()),
-            Some(Variable::View(query)) => Ok(Bound::Scalar(self.scalar_query(query, span)?)),
+            Some(Variable::View(view)) => Ok(Bound::Scalar(self.scalar_view(name, view, span)?)),
             None => Err(no_value(name, span).into()),
         }
     }
@@ -103,39 +114,71 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// A view or WITH query as a shared plan, bound once a statement.
-    pub fn shared_query(&self, name: &str, query: &Query, span: Span) -> Result<Arc<Shared>> {
-        if let Some(found) = self.find_shared(name) {
-            return Ok(found);
+    /// A view as a shared plan, bound once a statement. It sees neither names of WITH nor columns around it.
+    pub fn view(&self, name: &str, view: &View, span: Span) -> Result<Arc<Shared>> {
+        if let Some(found) = self.views.borrow().iter().find(|v| v.name == name) {
+            return Ok(found.clone());
         }
         if self.open_views.borrow().iter().any(|v| v == name) {
             return Err(Diagnostic::new(format!("${name} uses itself"), span).into());
         }
         self.open_views.borrow_mut().push(name.to_owned());
-        let node = self.query(query);
+        let hidden = (self.with.take(), self.around.take());
+        let node = self.query(&view.query);
+        (*self.with.borrow_mut(), *self.around.borrow_mut()) = hidden;
         self.open_views.borrow_mut().pop();
-        let shared = Arc::new(Shared { name: name.to_owned(), node: node?, rows: OnceLock::new() });
-        self.shared.borrow_mut().push((name.to_owned(), shared.clone()));
+        let node = node.map_err(|e| in_source(e, view.source.as_ref()))?;
+        let shared = shared(name, node);
+        self.views.borrow_mut().push(shared.clone());
         Ok(shared)
     }
 
-    fn find_shared(&self, name: &str) -> Option<Arc<Shared>> {
-        self.shared.borrow().iter().rev().find(|s| s.0.eq_ignore_ascii_case(name)).map(|s| s.1.clone())
+    /// The innermost WITH query of that name.
+    pub fn find_with(&self, name: &Ident) -> Option<Arc<Shared>> {
+        let same = |with: &Arc<Shared>| match name.quoted {
+            true => with.name == name.text,
+            false => with.name.eq_ignore_ascii_case(&name.text),
+        };
+        self.with.borrow().iter().rev().find(|w| same(w)).cloned()
     }
 
-    /// All rows of a query that stands inside an expression; it may not use columns from outside itself.
-    fn subquery(&self, query: &Query) -> Result<(Schema, Vec<Batch>)> {
-        let node = query::shown(self.query(query)?);
-        let schema = node.schema();
-        Ok((schema, exec::collect(&node, &self.context)?))
+    /// Says that a name belongs to the query around, if it does.
+    pub fn correlated(&self, name: &Name) -> Option<Diagnostic> {
+        let found = self.around.borrow().iter().any(|scope| scope.resolve(name).is_ok());
+        let shown = name.parts.iter().map(|p| p.text.as_str()).collect::<Vec<_>>().join(".");
+        found.then(|| {
+            Diagnostic::new(
+                format!("`{shown}` belongs to the query around: correlated subqueries are not there"),
+                name.span,
+            )
+            .help("write it as SEMI JOIN, ANTI JOIN or LEFT JOIN ... ON, or group first and JOIN")
+        })
+    }
+
+    /// Plan of a query that stands inside an expression over `scope`; it may not use columns from outside itself.
+    fn subquery(&self, query: &Query, scope: &Scope) -> Result<Node> {
+        self.around.borrow_mut().push(scope.clone());
+        let node = self.query(query);
+        self.around.borrow_mut().pop();
+        Ok(optimize(query::shown(node?)))
     }
 
     /// `(query)` as a value: one column, at most one row, NULL of none.
-    pub fn scalar_query(&self, query: &Query, span: Span) -> Result<Typed> {
-        let (schema, batches) = self.subquery(query)?;
-        let [column] = schema.columns.as_slice() else {
+    pub fn scalar_query(&self, query: &Query, scope: &Scope, span: Span) -> Result<Typed> {
+        let node = self.subquery(query, scope)?;
+        self.scalar_rows(&node, span)
+    }
+
+    fn scalar_view(&self, name: &str, view: &View, span: Span) -> Result<Typed> {
+        let node = query::shown(read_shared(self.view(name, view, span)?));
+        self.scalar_rows(&node, span)
+    }
+
+    fn scalar_rows(&self, node: &Node, span: Span) -> Result<Typed> {
+        let [column] = node.columns.as_slice() else {
             return Err(Diagnostic::new("a query used as a value has one column", span).into());
         };
+        let batches = exec::collect(node, &self.context)?;
         let rows: usize = batches.iter().map(Batch::num_rows).sum();
         if rows > 1 {
             return Err(Diagnostic::new(
@@ -147,25 +190,46 @@ impl<'a> Binder<'a> {
         }
         let first = batches.iter().find(|b| b.num_rows() == 1).map(|b| b.column(0));
         let mut value = Typed::constant(first.map_or(Ok(Literal::Null), literal_of)?);
-        value.unit = column.unit.clone();
-        value.kind = column.kind();
+        value.unit = column.column.unit.clone();
+        value.kind = column.column.kind();
         Ok(value)
     }
 
     /// The one column of a query used with IN.
-    pub fn column_query(&self, query: &Query) -> Result<(Column, ArrayRef)> {
-        let (schema, batches) = self.subquery(query)?;
-        let [column] = schema.columns.as_slice() else {
+    pub fn column_query(&self, query: &Query, scope: &Scope) -> Result<(Column, ArrayRef)> {
+        let node = self.subquery(query, scope)?;
+        let [column] = node.columns.as_slice() else {
             return Err(Diagnostic::new("a query used with IN has one column", query.span).into());
         };
-        let batch = arrow_select::concat::concat_batches(&schema.arrow(), &batches)
-            .map_err(super::expr::arrow_error)?;
-        Ok((column.clone(), batch.column(0).clone()))
+        let batch = exec::one(&node, exec::collect(&node, &self.context)?)?;
+        Ok((column.column.clone(), batch.column(0).clone()))
     }
 
     /// Does the query have a row?
-    pub fn exists(&self, query: &Query) -> Result<bool> {
-        Ok(self.subquery(query)?.1.iter().any(|b| b.num_rows() > 0))
+    pub fn exists(&self, query: &Query, scope: &Scope) -> Result<bool> {
+        let node = self.subquery(query, scope)?;
+        for batch in exec::rows(&node, &self.context)? {
+            if batch?.num_rows() > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A query whose rows are kept for the statement.
+fn shared(name: &str, node: Node) -> Arc<Shared> {
+    Arc::new(Shared { name: name.to_owned(), node: optimize(node), rows: OnceLock::new() })
+}
+
+/// Tells a diagnostic which text it speaks of, unless it knows.
+fn in_source(error: Error, source: Option<&Source>) -> Error {
+    match error {
+        Error::Query(mut diagnostic) => {
+            diagnostic.source = diagnostic.source.or_else(|| source.cloned());
+            Error::Query(diagnostic)
+        }
+        other => other,
     }
 }
 

@@ -1,14 +1,19 @@
 //! SELECT: from sources to output columns, with groups, order and limits.
 
-use super::expr::{ExprBinder, Grouping, fingerprint};
+use std::collections::HashMap;
+
+use super::expr::{ExprBinder, Grouping, fingerprint, parts_of};
 use super::value::{Bound, Typed};
 use super::{Binder, arith};
 use crate::engine::expr::{Expr, Literal};
 use crate::engine::plan::{Node, OutColumn, Plan, Role, SortKey};
-use crate::engine::scope::Scope;
+use crate::engine::scope::{Resolved, Scope};
 use crate::error::{Diagnostic, Error, Result};
 use crate::lang::syntax::{self, Body, Count, ExprKind, Item, OrderKey, Query, Select, SetOp};
-use crate::model::table::{Column, Type};
+use crate::model::table::Column;
+
+/// Most set operators of a query, and most tables of a FROM: each makes the plan one step deeper.
+pub const BRANCHES: usize = 256;
 
 /// An output column of SELECT before projection.
 struct Output {
@@ -17,26 +22,31 @@ struct Output {
     value: Typed,
     role: Role,
     is_hidden: bool,
+    /// Table of FROM it is a column of: tells two of one name apart.
+    owner: Option<String>,
 }
 
 impl Binder<'_> {
     /// A whole query.
     pub fn query(&self, query: &Query) -> Result<Node> {
-        let depth = self.shared.borrow().len();
+        let depth = self.with.borrow().len();
         for (name, with) in &query.with {
             let node = self.query(with)?;
-            let shared = super::Shared { name: name.text.clone(), node, rows: std::sync::OnceLock::new() };
-            self.shared.borrow_mut().push((name.text.clone(), std::sync::Arc::new(shared)));
+            self.with.borrow_mut().push(super::shared(&name.text, node));
         }
         let result = self.query_body(query);
-        // Views stay for the statement; names of WITH end with their query.
-        if !query.with.is_empty() {
-            self.shared.borrow_mut().truncate(depth);
-        }
+        // Names of WITH end with their query.
+        self.with.borrow_mut().truncate(depth);
         result
     }
 
     fn query_body(&self, query: &Query) -> Result<Node> {
+        if let Some(op) = query.set_ops.get(BRANCHES) {
+            let message = format!("more than {BRANCHES} set operators in one query");
+            return Err(Diagnostic::new(message, op.span)
+                .help("IMPORT ... APPEND collects rows in one table")
+                .into());
+        }
         let limit = self.count(query.limit.as_ref())?;
         let offset = self.count(query.offset.as_ref())?.unwrap_or(0);
         let top = limit.map(|n| n.saturating_add(offset));
@@ -88,12 +98,20 @@ impl Binder<'_> {
             let values = [typed(0, l), typed(0, r)].map(|v| (v, op.span));
             let kind = super::compare::common_type(&values, "a set operator")?;
             let mut column = Column::typed(&l.column.name, kind);
-            column.unit = l.column.unit.clone();
+            column.unit =
+                l.column.unit.clone().filter(|u| r.column.unit.as_ref().is_none_or(|other| other == u));
+            if column.unit != l.column.unit {
+                self.notice(format!(
+                    "`{}` has two units here: its numbers stay as they are stored",
+                    l.column.name
+                ));
+            }
             columns.push(OutColumn::plain(column));
         }
         let same_type = |node: Node| {
-            let exprs = columns.iter().enumerate();
-            let exprs = exprs.map(|(i, c)| Expr::Cast(Box::new(Expr::Column(i)), c.column.kind())).collect();
+            let places = node.columns.iter().enumerate().map(|(i, c)| typed(i, c));
+            let exprs =
+                places.zip(&columns).map(|(v, c)| super::compare::as_kind(v, c.column.kind())).collect();
             Box::new(Node { plan: Plan::Project { input: Box::new(node), exprs }, columns: columns.clone() })
         };
         let (left, right) = (same_type(left), same_type(right));
@@ -159,10 +177,9 @@ impl Binder<'_> {
         let binder = ExprBinder { binder: self, scope, grouping: None };
         let mut grouping = Grouping::default();
         for (index, expr) in select.group.iter().enumerate() {
-            let value = match self.named_output(select, expr, scope) {
-                Some(of_output) => binder.scalar(of_output)?,
-                None => binder.scalar(expr)?,
-            };
+            let written = self.named_output(select, expr, scope).unwrap_or(expr);
+            let value = binder.scalar(written)?;
+            grouping.parts = grouping.parts.max(parts_of(written));
             let text = fingerprint(&value.expr);
             let key = Typed { expr: Expr::Column(index), is_constant: false, ..value.clone() };
             grouping.keys.push((text, key));
@@ -221,11 +238,15 @@ impl Binder<'_> {
                     };
                     let name =
                         alias.as_ref().map_or_else(|| output_name(expr, &value, binder), |a| a.text.clone());
-                    outputs.push(Output { name, value, role, is_hidden: false });
+                    let owner = if alias.is_none() { owner(expr, binder.scope) } else { None };
+                    outputs.push(Output { name, value, role, is_hidden: false, owner });
                 }
             }
         }
         distinguish(&mut outputs);
+        if binder.grouping.is_none() && !select.distinct {
+            with_position(&mut outputs, binder.scope);
+        }
         Ok(outputs)
     }
 
@@ -273,34 +294,38 @@ pub fn typed(index: usize, column: &OutColumn) -> Typed {
         kind: column.column.kind(),
         unit: column.column.unit.clone(),
         is_constant: false,
-        is_code: column.role == Role::Code,
+        role: column.role,
     }
 }
 
 fn star_columns(scope: &Scope, range: std::ops::Range<usize>) -> Vec<Output> {
-    range
-        .map(|i| {
-            let column = &scope.columns[i];
-            let is_hidden = column.is_hidden;
-            Output { name: column.column.name.clone(), value: typed(i, column), role: column.role, is_hidden }
-        })
-        .enumerate()
-        .map(|(_, mut output)| {
-            let Expr::Column(i) = output.value.expr else { return output };
-            output.name = qualified_name(scope, i, &output.name);
-            output
-        })
-        .collect()
+    let output = |i: usize| {
+        let column = &scope.columns[i];
+        let owner = scope.owner(i).map(str::to_owned);
+        let name = column.column.name.clone();
+        Output { name, value: typed(i, column), role: column.role, is_hidden: column.is_hidden, owner }
+    };
+    range.map(output).collect()
 }
 
-/// A name that stands in several tables becomes `name_alias` in each.
-fn qualified_name(scope: &Scope, index: usize, name: &str) -> String {
-    let same = |other: &str| other.eq_ignore_ascii_case(name);
-    let repeated = scope.columns.iter().filter(|c| !c.is_hidden && same(&c.column.name)).count() > 1;
-    let owner = scope.tables.iter().find(|t| (t.start..t.end).contains(&index) || t.matched.contains(&index));
-    match owner {
-        Some(table) if repeated && !scope.columns[index].is_hidden => format!("{name}_{}", table.alias),
-        _ => name.to_owned(),
+/// The table of a column that SELECT names.
+fn owner(expr: &syntax::Expr, scope: &Scope) -> Option<String> {
+    let ExprKind::Column(name) = &expr.kind else { return None };
+    match scope.resolve(name).ok()? {
+        Resolved::Column(index) => scope.owner(index).map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The hidden columns of the first position in sight go along, whatever is selected: a subquery has a position.
+fn with_position(outputs: &mut Vec<Output>, scope: &Scope) {
+    if outputs.iter().any(|o| o.role == Role::Ra) {
+        return;
+    }
+    for role in [Role::Ra, Role::Dec, Role::Cell, Role::Tie] {
+        if let Some(i) = scope.columns.iter().position(|c| c.role == role && c.is_hidden) {
+            outputs.extend(star_columns(scope, i..i + 1));
+        }
     }
 }
 
@@ -322,10 +347,21 @@ fn output_name(expr: &syntax::Expr, value: &Typed, binder: &ExprBinder<'_>) -> S
     }
 }
 
-/// Two computed columns of one name get a number: `count`, `count_2`.
+/// Columns of one name from several tables become `name_alias`; what is still equal gets a number: `count`, `count_2`.
 fn distinguish(outputs: &mut [Output]) {
-    let mut seen: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
+    let mut owners: HashMap<String, Vec<Option<String>>> = HashMap::new();
+    for output in outputs.iter().filter(|o| !o.is_hidden) {
+        let list = owners.entry(output.name.to_ascii_lowercase()).or_default();
+        if !list.contains(&output.owner) {
+            list.push(output.owner.clone());
+        }
+    }
+    let mut seen: HashMap<String, usize> = HashMap::new();
     for output in outputs.iter_mut().filter(|o| !o.is_hidden) {
+        let is_shared = owners.get(&output.name.to_ascii_lowercase()).is_some_and(|list| list.len() > 1);
+        if let (true, Some(owner)) = (is_shared, &output.owner) {
+            output.name = format!("{}_{owner}", output.name);
+        }
         let count = seen.entry(output.name.to_ascii_lowercase()).or_insert(0);
         *count += 1;
         if *count > 1 {
@@ -368,6 +404,11 @@ pub fn shown(node: Node) -> Node {
     }
     let keep: Vec<usize> = (0..node.columns.len()).filter(|&i| !node.columns[i].is_hidden).collect();
     let columns = keep.iter().map(|&i| node.columns[i].clone()).collect();
+    if let Plan::Project { input, exprs } = node.plan {
+        let exprs =
+            exprs.into_iter().zip(&node.columns).filter(|(_, c)| !c.is_hidden).map(|(e, _)| e).collect();
+        return Node { plan: Plan::Project { input, exprs }, columns };
+    }
     let exprs = keep.into_iter().map(Expr::Column).collect();
     Node { plan: Plan::Project { input: Box::new(node), exprs }, columns }
 }
@@ -437,8 +478,7 @@ fn contains_aggregate(expr: &syntax::Expr) -> bool {
     use ExprKind::*;
     match &expr.kind {
         Call { name, args, .. } => {
-            crate::engine::plan::AGGREGATES.iter().any(|a| a.0.eq_ignore_ascii_case(&name.text))
-                || args.iter().any(contains_aggregate)
+            super::expr::is_set_function(&name.text) || args.iter().any(contains_aggregate)
         }
         Unary { operand, .. } | IsNull { operand, .. } | Cast { operand, .. } => contains_aggregate(operand),
         Binary { left, right, .. } => contains_aggregate(left) || contains_aggregate(right),

@@ -2,6 +2,7 @@
 
 use super::arith::{measure, units_of};
 use super::expr::ExprBinder;
+use super::query::BRANCHES;
 use super::{Binder, read_shared};
 use crate::engine::expr::{CompareOp, Expr};
 use crate::engine::plan::{JoinCondition, Match, MatchMode, Node, OutColumn, Plan, Role, Scan};
@@ -10,26 +11,38 @@ use crate::engine::session::Variable;
 use crate::engine::tables::TableInfo;
 use crate::error::{Diagnostic, Result, Span};
 use crate::lang::diagnostic::nearest;
-use crate::lang::syntax::{self, FromItem, Ident, Join, JoinKind, JoinOn, MatchOption, Name, Source, SourceKind};
+use crate::lang::syntax::{
+    self, FromItem, Ident, Join, JoinKind, JoinOn, MatchOption, Name, Source, SourceKind,
+};
 use crate::model::table::{Column, Type};
 use crate::model::units::Dimension;
 
 impl Binder<'_> {
     /// The whole FROM; nothing is one row without columns.
     pub fn from(&self, items: &[FromItem]) -> Result<(Node, Scope)> {
+        if items.iter().map(|i| 1 + i.joins.len()).sum::<usize>() > BRANCHES {
+            let span = items[0].source.span;
+            return Err(Diagnostic::new(format!("more than {BRANCHES} tables in one FROM"), span).into());
+        }
         let mut whole: Option<(Node, Scope)> = None;
         for item in items {
-            let (mut node, mut scope) = self.source(&item.source)?;
+            let (mut node, mut scope) = self.source_beside(&item.source, whole.as_ref().map(|w| &w.1))?;
             for join in &item.joins {
                 (node, scope) = self.join(node, scope, join)?;
             }
             whole = Some(match whole {
                 None => (node, scope),
                 Some((left, left_scope)) => {
+                    one_alias_each(&left_scope, &scope, item.source.span)?;
                     let on = JoinCondition { equal: vec![], residual: None };
                     let scope = left_scope.beside(scope);
                     let node = Node {
-                        plan: Plan::Join { kind: JoinKind::Inner, left: Box::new(left), right: Box::new(node), on },
+                        plan: Plan::Join {
+                            kind: JoinKind::Inner,
+                            left: Box::new(left),
+                            right: Box::new(node),
+                            on,
+                        },
                         columns: scope.columns.clone(),
                     };
                     (node, scope)
@@ -39,25 +52,38 @@ impl Binder<'_> {
         Ok(whole.unwrap_or_else(|| (Node { plan: Plan::One, columns: vec![] }, Scope::default())))
     }
 
+    /// A source after others: a name of those inside a subquery is refused as correlated.
+    fn source_beside(&self, source: &Source, left: Option<&Scope>) -> Result<(Node, Scope)> {
+        let Some(left) = left else { return self.source(source) };
+        self.around.borrow_mut().push(left.clone());
+        let done = self.source(source);
+        self.around.borrow_mut().pop();
+        done
+    }
+
     /// A table, view, subquery or verb, with its alias.
     pub fn source(&self, source: &Source) -> Result<(Node, Scope)> {
         let (node, name) = match &source.kind {
-            SourceKind::Name(name) => (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned()),
+            SourceKind::Name(name) => {
+                (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned())
+            }
             SourceKind::Query(query) => (self.query(query)?, "the subquery".to_owned()),
             SourceKind::Verb(verb) => self.verb(verb, source.span)?,
-            SourceKind::Variable(name) => (self.view(name, source.span)?, name.clone()),
+            SourceKind::Variable(name) => (self.rows_of_view(name, source.span)?, name.clone()),
         };
         let alias = source.alias.as_ref().map_or(name, |a| a.text.clone());
         let scope = Scope::of(&alias, node.columns.clone());
         Ok((node, scope))
     }
 
-    fn view(&self, name: &str, span: Span) -> Result<Node> {
+    fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
-            Some(Variable::View(query)) => Ok(read_shared(self.shared_query(name, query, span)?)),
-            Some(Variable::Value(_)) => Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
-                .help(format!("LET {name} = (SELECT ...)"))
-                .into()),
+            Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
+            Some(Variable::Value(_)) => {
+                Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
+                    .help(format!("LET {name} = (SELECT ...)"))
+                    .into())
+            }
             None => Err(Diagnostic::new(format!("${name} has no value"), span)
                 .help(format!("LET {name} = (SELECT ...)"))
                 .into()),
@@ -70,12 +96,12 @@ impl Binder<'_> {
             return Err(Diagnostic::new("a name is missing", name.span).into());
         };
         if name.parts.len() == 1
-            && let Some(shared) = self.find_shared(&last.text)
+            && let Some(shared) = self.find_with(last)
         {
             return Ok(read_shared(shared));
         }
         let tables = self.context.tables;
-        if let Some(info) = tables.find(&last.text) {
+        if let Some(info) = tables.find(&last.text).filter(|info| !last.quoted || info.name == last.text) {
             return Ok(scan(&info, None));
         }
         let catalogue = tables.snapshot.catalogue();
@@ -104,7 +130,11 @@ impl Binder<'_> {
     }
 
     fn join(&self, left: Node, left_scope: Scope, join: &Join) -> Result<(Node, Scope)> {
-        let (right, right_scope) = self.source(&join.source)?;
+        let (right, right_scope) = self.source_beside(&join.source, Some(&left_scope))?;
+        let is_match = matches!(join.on, JoinOn::Match { .. });
+        if !(is_match && matches!(join.kind, JoinKind::Semi | JoinKind::Anti)) {
+            one_alias_each(&left_scope, &right_scope, join.source.span)?;
+        }
         match &join.on {
             JoinOn::Match { within, options } => {
                 self.crossmatch((left, left_scope), (right, right_scope), join.kind, (within, options))
@@ -121,10 +151,23 @@ impl Binder<'_> {
                     let name = Name { parts: vec![ident.clone()], span: ident.span };
                     let column = |scope: &Scope| {
                         let binder = |scope| ExprBinder { binder: self, scope, grouping: None };
-                        let e = syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
+                        let e =
+                            syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
                         binder(scope).scalar(&e)
                     };
-                    equal.push((column(&left_scope)?.expr, column(&right_scope)?.expr));
+                    let (l, r) = (column(&left_scope)?, column(&right_scope)?);
+                    if l.kind != r.kind && !(l.kind.is_number() && r.kind.is_number()) {
+                        let message = format!(
+                            "`{}` is {} on the left and {} on the right",
+                            ident.text,
+                            l.kind.phrase(),
+                            r.kind.phrase()
+                        );
+                        return Err(Diagnostic::new(message, ident.span)
+                            .help("CAST one of them, with JOIN ... ON")
+                            .into());
+                    }
+                    equal.push((l.expr, r.expr));
                 }
                 let both = left_scope.clone().beside(right_scope);
                 let condition = JoinCondition { equal, residual: None };
@@ -144,12 +187,18 @@ impl Binder<'_> {
         let ((left, left_scope), (right, right_scope)) = (left, right);
         for (scope, node) in [(&left_scope, &left), (&right_scope, &right)] {
             let alias = scope.tables.first().map_or("the table", |t| t.alias.as_str());
+            if node.role(Role::Longitude).is_some() {
+                return Err(
+                    later(&format!("CROSSMATCH of positions on the Earth (`{alias}`)"), within.span).into()
+                );
+            }
             if node.role(Role::Ra).is_none() || node.role(Role::Dec).is_none() {
                 return Err(Diagnostic::new(format!("`{alias}` has no position column"), within.span)
-                    .help("IMPORT CATALOG ... POSITION (ra, dec) says where it is; a subquery must select `*` or both columns")
+                    .help("IMPORT CATALOG ... POSITION (ra, dec) says where it is; DISTINCT, GROUP BY and set operators lose it")
                     .into());
             }
         }
+        self.one_radius(within, left_scope.clone().beside(right_scope.clone()))?;
         let radius_deg = self.radius(within, &left_scope)?;
         let mode = match_mode(kind, options)?;
         let plan = Match { kind, left: Box::new(left), right: Box::new(right), radius_deg, mode };
@@ -169,6 +218,20 @@ impl Binder<'_> {
         Ok((Node { plan: Plan::Match(plan), columns }, scope))
     }
 
+    /// Refuses a radius that differs from row to row.
+    fn one_radius(&self, within: &syntax::Expr, scope: Scope) -> Result<()> {
+        let value = ExprBinder { binder: self, scope: &scope, grouping: None }.scalar(within)?;
+        let mut is_of_row = false;
+        value.expr.columns(&mut |_| is_of_row = true);
+        match (is_of_row, &value.unit) {
+            (false, _) => Ok(()),
+            (true, None) => Err(Diagnostic::new("a match radius needs a unit", within.span)
+                .help(format!("`{within} * 1 arcsec`"))
+                .into()),
+            (true, Some(_)) => Err(later("a match radius of each row", within.span).into()),
+        }
+    }
+
     fn radius(&self, within: &syntax::Expr, left: &Scope) -> Result<f64> {
         let binder = ExprBinder { binder: self, scope: &Scope::default(), grouping: None };
         let value = binder.scalar(within)?;
@@ -185,6 +248,16 @@ impl Binder<'_> {
             return Err(Diagnostic::new("a match radius cannot be negative", within.span).into());
         }
         Ok(radius_deg)
+    }
+}
+
+/// Two tables of one name cannot be told apart.
+fn one_alias_each(left: &Scope, right: &Scope, span: Span) -> Result<(), Diagnostic> {
+    let taken = |alias: &str| left.tables.iter().any(|t| t.alias.eq_ignore_ascii_case(alias));
+    match right.tables.iter().find(|t| taken(&t.alias)) {
+        Some(table) => Err(Diagnostic::new(format!("two tables are called `{}` here", table.alias), span)
+            .help(format!("give each a name: `{0} AS a, {0} AS b`", table.alias))),
+        None => Ok(()),
     }
 }
 
@@ -215,7 +288,9 @@ fn match_mode(kind: JoinKind, options: &[MatchOption]) -> Result<MatchMode, Diag
             MatchOption::Time(e) => return Err(later("TIME in a match", e.span)),
         };
     }
-    if matches!(kind, JoinKind::Semi | JoinKind::Anti) && matches!(mode, MatchMode::All | MatchMode::Nearest(_)) {
+    if matches!(kind, JoinKind::Semi | JoinKind::Anti)
+        && matches!(mode, MatchMode::All | MatchMode::Nearest(_))
+    {
         return Ok(MatchMode::Nearest(1));
     }
     Ok(mode)
@@ -223,7 +298,8 @@ fn match_mode(kind: JoinKind, options: &[MatchOption]) -> Result<MatchMode, Diag
 
 /// A part of the language that parses and is not there yet.
 pub fn later(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(format!("{what} is not there yet"), span).help("it is planned for a later version; CHANGELOG.md says what is in this one")
+    Diagnostic::new(format!("{what} is not there yet"), span)
+        .help("it is planned for a later version; CHANGELOG.md says what is in this one")
 }
 
 fn scan(info: &TableInfo, source: Option<String>) -> Node {
@@ -326,7 +402,10 @@ fn push_one(node: Node, condition: Expr) -> Node {
                     let on = both(on, split_join(condition, width));
                     Plan::Join { kind, left, right, on }
                 }
-                _ => filter(Node { plan: Plan::Join { kind, left, right, on }, columns: columns.clone() }, condition),
+                _ => filter(
+                    Node { plan: Plan::Join { kind, left, right, on }, columns: columns.clone() },
+                    condition,
+                ),
             }
         }
         Plan::Match(m) if m.mode != MatchMode::Mutual && !side(&condition, m.left.columns.len()).1 => {

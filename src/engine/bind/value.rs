@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::engine::expr::{Area, Expr, Literal, Surface};
+use crate::engine::plan::Role;
 use crate::error::{Diagnostic, Span};
 use crate::model::table::{Column, Type};
 use crate::model::time::{NS_PER_DAY, Time};
@@ -20,8 +21,8 @@ pub struct Typed {
     pub unit: Option<Unit>,
     /// Made of literals only: it is converted to the unit of what it meets.
     pub is_constant: bool,
-    /// The column marked as NET.STA.LOC.CHA.
-    pub is_code: bool,
+    /// What the column is for, when it is one: codes match by parts, `--` is the blank location.
+    pub role: Role,
 }
 
 /// What an expression stands for.
@@ -55,12 +56,12 @@ impl Typed {
     /// A constant.
     pub fn constant(value: Literal) -> Typed {
         let kind = value.kind();
-        Typed { expr: Expr::Literal(value), kind, unit: None, is_constant: true, is_code: false }
+        Typed { expr: Expr::Literal(value), kind, unit: None, is_constant: true, role: Role::Plain }
     }
 
     /// A computed value without unit.
     pub fn computed(expr: Expr, kind: Type, is_constant: bool) -> Typed {
-        Typed { expr, kind, unit: None, is_constant, is_code: false }
+        Typed { expr, kind, unit: None, is_constant, role: Role::Plain }
     }
 
     /// Its number, if it is a constant one.
@@ -179,9 +180,17 @@ pub fn time_token(text: &str, span: Span) -> Result<i64, Diagnostic> {
     }
     Time::parse(text).map(|t| t.0).map_err(|e| {
         let mut error = Diagnostic::new(e.reason, span);
-        error.help = e.help;
+        error.help = e.help.or_else(|| as_difference(text));
         error
     })
+}
+
+/// `4096-512` reads as a date; where it can hardly be meant as one, the other reading is named.
+fn as_difference(text: &str) -> Option<String> {
+    let (year, day) = text.split_once('-').filter(|(year, day)| year.len() == 4 && day.len() == 3)?;
+    let (year, day): (u32, u32) = (year.parse().ok()?, day.parse().ok()?);
+    let is_unlikely = !(1000..=2999).contains(&year) || day > 366;
+    is_unlikely.then(|| format!("for the difference write blanks: `{year} - {day}`"))
 }
 
 /// A Julian Date, whole days and fraction read apart so that the fraction keeps its digits.

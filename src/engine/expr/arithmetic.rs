@@ -18,7 +18,7 @@ fn kind(array: &ArrayRef) -> Type {
 
 /// The same values with NaN and infinities as NULL.
 pub(super) fn finite(values: Float64Array) -> Float64Array {
-    if values.values().iter().all(|v| v.is_finite()) {
+    if values.null_count() == 0 && values.values().iter().all(|v| v.is_finite()) {
         return values;
     }
     values.iter().map(|v| v.filter(|v| v.is_finite())).collect()
@@ -36,7 +36,9 @@ pub(super) fn arithmetic(op: ArithmeticOp, left: &ArrayRef, right: &ArrayRef) ->
             let ns = ns_arithmetic(op, left, right)?.reinterpret_cast::<TimestampNanosecondType>();
             Ok(Arc::new(ns.with_timezone("UTC")))
         }
-        (Time, Time) => Ok(Arc::new(ns_arithmetic(op, left, right)?.reinterpret_cast::<DurationNanosecondType>())),
+        (Time, Time) => {
+            Ok(Arc::new(ns_arithmetic(op, left, right)?.reinterpret_cast::<DurationNanosecondType>()))
+        }
         (Duration, Duration) if op == ArithmeticOp::Div => float_arithmetic(
             op,
             &(Arc::new(super::floats(&(Arc::new(integers(left)?) as ArrayRef))?) as ArrayRef),
@@ -59,7 +61,8 @@ fn ns_arithmetic(op: ArithmeticOp, left: &ArrayRef, right: &ArrayRef) -> Result<
         _ => a.checked_sub(b),
     };
     arrow_arith::arity::try_binary(&l, &r, |a, b| {
-        apply(a, b).ok_or_else(|| ArrowError::ComputeError("a time outside 1677-09-21 .. 2262-04-11".to_owned()))
+        apply(a, b)
+            .ok_or_else(|| ArrowError::ComputeError("a time outside 1677-09-21 .. 2262-04-11".to_owned()))
     })
     .map_err(|e| match e {
         ArrowError::ComputeError(message) => Error::Refused { message, help: None },

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, Datum, Float64Array, Int64Array};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 
 use super::{Expr, Literal, arrow_error, floats, integers};
@@ -83,6 +83,12 @@ pub(super) fn compare(op: CompareOp, left: &Expr, right: &Expr, batch: &Batch) -
     if let Some(Literal::Null) = right.as_literal().or(left.as_literal()).filter(|l| **l == Literal::Null) {
         return Ok(Arc::new(BooleanArray::new_null(batch.num_rows())));
     }
+    if let (Some(value), None) = (right.as_literal(), left.as_literal()) {
+        return with_literal(op, &left.eval(batch)?, value);
+    }
+    if let (Some(value), None) = (left.as_literal(), right.as_literal()) {
+        return with_literal(op.flipped(), &right.eval(batch)?, value);
+    }
     let (l, r) = (left.eval(batch)?, right.eval(batch)?);
     let kind = |a: &ArrayRef| Type::of(a.data_type()).unwrap_or(Type::Null);
     match (kind(&l), kind(&r)) {
@@ -93,18 +99,50 @@ pub(super) fn compare(op: CompareOp, left: &Expr, right: &Expr, batch: &Batch) -
         (Type::Int, Type::Int) | (Type::Time, Type::Time) | (Type::Duration, Type::Duration) => {
             Ok(Arc::new(compare_integers(op, &integers(&l)?, &integers(&r)?)))
         }
-        _ => {
-            let value = match op {
-                CompareOp::Eq => arrow_ord::cmp::eq(&l, &r),
-                CompareOp::Ne => arrow_ord::cmp::neq(&l, &r),
-                CompareOp::Lt => arrow_ord::cmp::lt(&l, &r),
-                CompareOp::Le => arrow_ord::cmp::lt_eq(&l, &r),
-                CompareOp::Gt => arrow_ord::cmp::gt(&l, &r),
-                CompareOp::Ge => arrow_ord::cmp::gt_eq(&l, &r),
-            };
-            Ok(Arc::new(value.map_err(arrow_error)?))
-        }
+        _ => compare_arrays(op, &l, &r),
     }
+}
+
+/// Against one value for all rows.
+fn with_literal(op: CompareOp, values: &ArrayRef, literal: &Literal) -> Result<ArrayRef> {
+    let kind = Type::of(values.data_type()).unwrap_or(Type::Null);
+    let result = match (kind, literal) {
+        (Type::Null, _) => BooleanArray::new_null(values.len()),
+        (Type::Float, Literal::Float(b)) => {
+            let (a, b) = (floats(values)?, *b);
+            bits_of(&a, |i| op.holds(a.values()[i].partial_cmp(&b).unwrap_or(Ordering::Greater)))
+        }
+        (Type::Float, Literal::Int(b)) => {
+            let (a, b) = (floats(values)?, *b);
+            bits_of(&a, |i| op.flipped().holds(int_against_float(b, a.values()[i])))
+        }
+        (Type::Int, Literal::Float(b)) => {
+            let (a, b) = (integers(values)?, *b);
+            bits_of(&a, |i| op.holds(int_against_float(a.values()[i], b)))
+        }
+        (_, Literal::Int(b) | Literal::Time(b) | Literal::Duration(b)) => {
+            let (a, b) = (integers(values)?, *b);
+            bits_of(&a, |i| op.holds(a.values()[i].cmp(&b)))
+        }
+        _ => return compare_arrays(op, values, &arrow_array::Scalar::new(literal.array(1))),
+    };
+    Ok(Arc::new(result))
+}
+
+fn bits_of(array: &dyn Array, holds: impl FnMut(usize) -> bool) -> BooleanArray {
+    BooleanArray::new(BooleanBuffer::collect_bool(array.len(), holds), array.nulls().cloned())
+}
+
+fn compare_arrays(op: CompareOp, l: &dyn Datum, r: &dyn Datum) -> Result<ArrayRef> {
+    let value = match op {
+        CompareOp::Eq => arrow_ord::cmp::eq(l, r),
+        CompareOp::Ne => arrow_ord::cmp::neq(l, r),
+        CompareOp::Lt => arrow_ord::cmp::lt(l, r),
+        CompareOp::Le => arrow_ord::cmp::lt_eq(l, r),
+        CompareOp::Gt => arrow_ord::cmp::gt(l, r),
+        CompareOp::Ge => arrow_ord::cmp::gt_eq(l, r),
+    };
+    Ok(Arc::new(value.map_err(arrow_error)?))
 }
 
 fn nulls(a: &dyn Array, b: &dyn Array) -> Option<NullBuffer> {
@@ -166,6 +204,21 @@ fn bits(value: f64) -> u64 {
 }
 
 impl Set {
+    /// Of integers, or ns of times and durations, or 0 and 1 of conditions.
+    pub fn of_ints(values: impl Iterator<Item = i64>, has_null: bool) -> Set {
+        Set { members: Members::Ints(values.collect()), has_null }
+    }
+
+    /// Of floats.
+    pub fn of_floats(values: impl Iterator<Item = f64>, has_null: bool) -> Set {
+        Set { members: Members::Floats(values.map(bits).collect()), has_null }
+    }
+
+    /// Of texts.
+    pub fn of_texts(values: impl Iterator<Item = String>, has_null: bool) -> Set {
+        Set { members: Members::Texts(values.collect()), has_null }
+    }
+
     /// From an array of the operand's type.
     pub fn new(values: &ArrayRef) -> Result<Set> {
         let members = match Type::of(values.data_type()).unwrap_or(Type::Null) {
@@ -190,6 +243,9 @@ impl Set {
         let missing = if self.has_null { None } else { Some(false) };
         let answer = |found: bool| if found { Some(true) } else { missing };
         let result: BooleanArray = match &self.members {
+            _ if matches!(values.data_type(), arrow_schema::DataType::Null) => {
+                BooleanArray::new_null(values.len())
+            }
             Members::Ints(set) if matches!(values.data_type(), arrow_schema::DataType::Boolean) => {
                 values.as_boolean().iter().map(|v| answer(set.contains(&i64::from(v?)))).collect()
             }

@@ -10,7 +10,9 @@ use arithmetic::finite;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{DurationNanosecondType, Float32Type, Float64Type, Int64Type, TimestampNanosecondType};
+use arrow_array::types::{
+    DurationNanosecondType, Float32Type, Float64Type, Int64Type, TimestampNanosecondType,
+};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, StringArray,
     TimestampNanosecondArray, new_null_array,
@@ -24,7 +26,7 @@ use crate::geometry::{separation, vector};
 use crate::model::table::{Batch, Type};
 
 pub use compare::{CompareOp, Set};
-pub use function::{FUNCTIONS, Function, FunctionInfo};
+pub use function::{DATE_UNITS, FUNCTIONS, Function, FunctionInfo};
 pub use text::{TextMatch, TextMatchKind};
 
 /// A constant.
@@ -68,9 +70,7 @@ impl Literal {
             Literal::Int(v) => Arc::new(Int64Array::from_value(*v, rows)),
             Literal::Float(v) => Arc::new(Float64Array::from_value(*v, rows)),
             Literal::Text(v) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(v, rows))),
-            Literal::Time(v) => {
-                Arc::new(TimestampNanosecondArray::from_value(*v, rows).with_timezone("UTC"))
-            }
+            Literal::Time(v) => Arc::new(TimestampNanosecondArray::from_value(*v, rows).with_timezone("UTC")),
             Literal::Duration(v) => Arc::new(DurationNanosecondArray::from_value(*v, rows)),
         }
     }
@@ -131,6 +131,8 @@ pub enum Expr {
     Literal(Literal),
     /// To another type; text that does not read is NULL.
     Cast(Box<Expr>, Type),
+    /// INT to FLOAT where that is exact, else an error.
+    Widen(Box<Expr>),
     /// Numbers of one type, or times and durations.
     Arithmetic(ArithmeticOp, Box<Expr>, Box<Expr>),
     /// `-x`
@@ -210,6 +212,7 @@ impl Expr {
             Expr::Column(index) => Ok(batch.column(*index).clone()),
             Expr::Literal(value) => Ok(value.array(rows)),
             Expr::Cast(operand, kind) => cast(&operand.eval(batch)?, *kind),
+            Expr::Widen(operand) => widen(&operand.eval(batch)?),
             Expr::Arithmetic(op, left, right) => {
                 arithmetic::arithmetic(*op, &left.eval(batch)?, &right.eval(batch)?)
             }
@@ -284,7 +287,7 @@ impl Expr {
     fn children(&self) -> Vec<&Expr> {
         match self {
             Expr::Column(_) | Expr::Literal(_) => vec![],
-            Expr::Cast(a, _) | Expr::Negate(a) | Expr::Not(a) | Expr::IsNull(a) => vec![a],
+            Expr::Cast(a, _) | Expr::Widen(a) | Expr::Negate(a) | Expr::Not(a) | Expr::IsNull(a) => vec![a],
             Expr::Match(a, _) | Expr::InSet(a, _) => vec![a],
             Expr::Arithmetic(_, a, b) | Expr::Compare(_, a, b) => vec![a, b],
             Expr::And(a, b) | Expr::Or(a, b) | Expr::Concat(a, b) => vec![a, b],
@@ -304,7 +307,7 @@ impl Expr {
     fn children_mut(&mut self) -> Vec<&mut Expr> {
         match self {
             Expr::Column(_) | Expr::Literal(_) => vec![],
-            Expr::Cast(a, _) | Expr::Negate(a) | Expr::Not(a) | Expr::IsNull(a) => vec![a],
+            Expr::Cast(a, _) | Expr::Widen(a) | Expr::Negate(a) | Expr::Not(a) | Expr::IsNull(a) => vec![a],
             Expr::Match(a, _) | Expr::InSet(a, _) => vec![a],
             Expr::Arithmetic(_, a, b) | Expr::Compare(_, a, b) => vec![a, b],
             Expr::And(a, b) | Expr::Or(a, b) | Expr::Concat(a, b) => vec![a, b],
@@ -339,8 +342,36 @@ pub fn cast(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
         (DataType::Float32 | DataType::Float64, Type::Int) => {
             arrow_cast::cast(&cast(array, Type::Float)?, &target).map_err(arrow_error)
         }
+        (DataType::Utf8, Type::Float) => {
+            let read = arrow_cast::cast(array, &target).map_err(arrow_error)?;
+            Ok(Arc::new(finite(read.as_primitive::<Float64Type>().clone())))
+        }
+        (DataType::Duration(_), Type::Text) => {
+            let texts =
+                integers(array)?.iter().map(|v| v.map(|ns| text::print_seconds(ns))).collect::<StringArray>();
+            Ok(Arc::new(texts))
+        }
+        (DataType::Duration(_), Type::Float) => {
+            let seconds =
+                integers(array)?.iter().map(|v| v.map(|ns| ns as f64 / 1e9)).collect::<Float64Array>();
+            Ok(Arc::new(seconds))
+        }
         _ => arrow_cast::cast(array, &target).map_err(arrow_error),
     }
+}
+
+fn widen(array: &ArrayRef) -> Result<ArrayRef> {
+    if Type::of(array.data_type()) != Some(Type::Int) {
+        return cast(array, Type::Float);
+    }
+    let values = integers(array)?;
+    if let Some(value) = values.iter().flatten().find(|v| whole(*v as f64) != Some(*v)) {
+        return Err(Error::refused(
+            format!("the integer {value} is no FLOAT without loss, and the other values are FLOAT"),
+            "CAST them to one type: INT, FLOAT or TEXT",
+        ));
+    }
+    cast(array, Type::Float)
 }
 
 /// As f64, widening what is narrower.
@@ -350,7 +381,8 @@ pub fn floats(array: &ArrayRef) -> Result<Float64Array> {
 
 /// The integer that a float is, if it is one.
 pub fn whole(value: f64) -> Option<i64> {
-    let is_whole = value == value.floor() && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
+    let is_whole = value == value.floor()
+        && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
     is_whole.then_some(value as i64)
 }
 

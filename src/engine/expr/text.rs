@@ -118,6 +118,13 @@ pub(super) fn print_times(times: &ArrayRef) -> ArrayRef {
     Arc::new(values.map(|v| v.map(|ns| Time(ns).to_string())).collect::<StringArray>())
 }
 
+/// A duration in seconds, with the digits of its ns.
+pub(super) fn print_seconds(ns: i64) -> String {
+    let (sign, ns) = (if ns < 0 { "-" } else { "" }, ns.unsigned_abs());
+    let text = format!("{sign}{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// The shortest text that reads back to the same bits.
 pub(super) fn print_floats(values: &ArrayRef) -> ArrayRef {
     let texts: StringArray = match values.data_type() {

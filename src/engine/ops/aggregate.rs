@@ -1,7 +1,6 @@
 //! GROUP BY: rows to groups by hashing, groups in the order of their first row. Sums add in row order, so that a
 //! result depends neither on threads nor on how the rows were batched.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -13,6 +12,7 @@ use arrow_array::{
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
+use super::hash::{ByRow, RowSet};
 use crate::engine::exec::Rows;
 use crate::engine::expr::{Expr, arrow_error, cast, floats, integers, without_negative_zero};
 use crate::engine::plan::{Aggregate, AggregateFunction as F};
@@ -58,7 +58,7 @@ pub fn aggregate(input: Rows<'_>, keys: &[Expr], aggregates: &[Aggregate], out: 
 /// The groups met so far.
 struct Groups {
     count: usize,
-    ids: HashMap<Box<[u8]>, u32>,
+    ids: ByRow<Box<[u8]>, u32>,
     converter: Option<RowConverter>,
     /// Key values of the first row of each group, batch by batch.
     firsts: Vec<Vec<ArrayRef>>,
@@ -66,7 +66,7 @@ struct Groups {
 
 impl Groups {
     fn new(is_whole: bool) -> Groups {
-        Groups { count: usize::from(is_whole), ids: HashMap::new(), converter: None, firsts: vec![] }
+        Groups { count: usize::from(is_whole), ids: ByRow::default(), converter: None, firsts: vec![] }
     }
 
     /// The group of each row.
@@ -134,7 +134,7 @@ enum State {
 }
 
 /// Values met in each group, for DISTINCT.
-type Seen = HashSet<(u32, Box<[u8]>)>;
+type Seen = RowSet<(u32, Box<[u8]>)>;
 
 impl State {
     fn new(aggregate: &Aggregate, batch: &Batch) -> Result<State> {
@@ -149,7 +149,9 @@ impl State {
         let seen = Seen::default;
         match function {
             F::Count => State::Count(vec![], seen()),
-            F::Sum if matches!(kind, Type::Int | Type::Duration | Type::Null) => State::SumInt(vec![], seen()),
+            F::Sum if matches!(kind, Type::Int | Type::Duration | Type::Null) => {
+                State::SumInt(vec![], seen())
+            }
             F::Sum | F::Avg => State::SumFloat(function, vec![], seen()),
             F::Min | F::Max => match kind {
                 Type::Float => State::BestFloat(function, vec![]),
@@ -172,7 +174,10 @@ impl State {
         match self {
             State::Count(counts, _) => {
                 counts.resize(count, 0);
-                ids.iter().enumerate().filter(|(row, _)| is_kept(*row)).for_each(|(_, &id)| counts[id as usize] += 1);
+                ids.iter()
+                    .enumerate()
+                    .filter(|(row, _)| is_kept(*row))
+                    .for_each(|(_, &id)| counts[id as usize] += 1);
             }
             State::SumInt(sums, _) => {
                 sums.resize(count, None);
@@ -255,7 +260,9 @@ impl State {
                     (F::Avg, n) => Some(sum / n as f64),
                     _ => Some(sum),
                 };
-                Arc::new(sums.into_iter().map(|s| value(s).filter(|v| v.is_finite())).collect::<Float64Array>())
+                Arc::new(
+                    sums.into_iter().map(|s| value(s).filter(|v| v.is_finite())).collect::<Float64Array>(),
+                )
             }
             State::BestInt(_, kind, mut best) => {
                 best.resize(count, None);
@@ -318,7 +325,12 @@ fn improve_texts(function: F, best: &mut [Option<String>], ids: &[u32], values: 
     }
 }
 
-fn improve<T: PartialOrd>(function: F, best: &mut [Option<T>], ids: &[u32], values: impl Iterator<Item = Option<T>>) {
+fn improve<T: PartialOrd>(
+    function: F,
+    best: &mut [Option<T>],
+    ids: &[u32],
+    values: impl Iterator<Item = Option<T>>,
+) {
     for (value, &id) in values.zip(ids) {
         let Some(value) = value else { continue };
         let current = &mut best[id as usize];
@@ -335,7 +347,9 @@ fn improve<T: PartialOrd>(function: F, best: &mut [Option<T>], ids: &[u32], valu
 
 /// For DISTINCT: is this the first time the group meets the value?
 fn first_times(seen: &mut Seen, args: &[ArrayRef], ids: &[u32]) -> Result<Vec<bool>> {
-    let wide = args.iter().map(|a| cast(a, Type::of(a.data_type()).unwrap_or(Type::Null)).map(|a| without_negative_zero(&a)));
+    let wide = args
+        .iter()
+        .map(|a| cast(a, Type::of(a.data_type()).unwrap_or(Type::Null)).map(|a| without_negative_zero(&a)));
     let wide = wide.collect::<Result<Vec<_>>>()?;
     let fields = wide.iter().map(|v| SortField::new(v.data_type().clone())).collect();
     let rows = RowConverter::new(fields).and_then(|c| c.convert_columns(&wide)).map_err(arrow_error)?;
@@ -351,7 +365,11 @@ fn statistic(function: F, sample: &(Vec<f64>, Vec<f64>)) -> Option<f64> {
             let valid = first.iter().zip(second).filter(|(_, e)| **e > 0.0);
             let (values, errors): (Vec<f64>, Vec<f64>) = valid.map(|(v, e)| (*v, *e)).unzip();
             let sample = Sample::new(&[], &values, Some(&errors));
-            if function == F::WMean { weighted_mean::weighted_mean(&sample) } else { chi2::reduced_chi2(&sample) }
+            if function == F::WMean {
+                weighted_mean::weighted_mean(&sample)
+            } else {
+                chi2::reduced_chi2(&sample)
+            }
         }
         _ => {
             let mut pairs: Vec<(f64, f64)> = first.iter().copied().zip(second.iter().copied()).collect();

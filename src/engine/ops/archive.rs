@@ -145,7 +145,7 @@ fn time_lines(archive: &Archive, codes: &Pattern) -> BTreeMap<String, Vec<Interv
         for row in 0..part.segment_count() {
             let channel = part.channel_of(row);
             let file = part.file_of(row);
-            if !wanted[channel] || !part.is_alive(file) || part.file(file).state == "no_time" {
+            if !wanted[channel] || !part.is_alive(file) || part.state(file) == "no_time" {
                 continue;
             }
             let s = part.segment(row);

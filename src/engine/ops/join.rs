@@ -8,6 +8,8 @@ use arrow_array::{Array, ArrayRef, Int64Array, UInt32Array};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::engine::bind::Context;
 use crate::engine::exec::{Rows, chunks};
 use crate::engine::expr::{arrow_error, cast, floats, whole, without_negative_zero};
@@ -29,7 +31,7 @@ pub fn join<'a>(
 ) -> Result<Rows<'a>> {
     let (left, right) = &sides;
     let (schema, context) = out;
-    let mut finder = Finder::new(left, right, on)?;
+    let finder = Finder::new(left, right, on)?;
     let mut pairs: (Vec<u32>, Vec<u32>) = (vec![], vec![]);
     let mut matched = vec![false; left.num_rows()];
     let mut block: (Vec<u32>, Vec<u32>) = (vec![], vec![]);
@@ -171,18 +173,31 @@ fn kept_pairs(
 }
 
 /// Finds the right rows that may pair with a left row.
-struct Finder {
+enum Finder {
     /// Without equalities every right row may.
-    all: Option<u32>,
-    left_keys: Vec<Option<Box<[u8]>>>,
-    by_key: HashMap<Box<[u8]>, Vec<u32>>,
+    All(u32),
+    ByKey {
+        left: Keys,
+        right: Keys,
+        /// First right row of each hash; `next` leads on in ascending order.
+        heads: HashMap<u64, u32>,
+        next: Vec<u32>,
+    },
 }
+
+/// Keys of the rows of one side; a row with NULL in any part pairs with nothing.
+struct Keys {
+    keys: arrow_row::Rows,
+    hashes: Vec<Option<u64>>,
+}
+
+/// No further row.
+const END: u32 = u32::MAX;
 
 impl Finder {
     fn new(left: &Batch, right: &Batch, on: &JoinCondition) -> Result<Finder> {
         if on.equal.is_empty() {
-            let all = Some(right.num_rows() as u32);
-            return Ok(Finder { all, left_keys: vec![], by_key: HashMap::new() });
+            return Ok(Finder::All(right.num_rows() as u32));
         }
         let mut columns: (Vec<ArrayRef>, Vec<ArrayRef>) = (vec![], vec![]);
         for (l, r) in &on.equal {
@@ -194,26 +209,34 @@ impl Finder {
         let fields: Vec<SortField> =
             columns.0.iter().map(|c| SortField::new(c.data_type().clone())).collect();
         let converter = RowConverter::new(fields).map_err(arrow_error)?;
-        let left_keys = keys(&converter, &columns.0)?;
-        let mut by_key: HashMap<Box<[u8]>, Vec<u32>> = HashMap::new();
-        for (row, key) in keys(&converter, &columns.1)?.into_iter().enumerate() {
-            if let Some(key) = key {
-                by_key.entry(key).or_default().push(row as u32);
+        let (left, right) = (keys(&converter, &columns.0)?, keys(&converter, &columns.1)?);
+        let mut heads = HashMap::with_capacity(right.hashes.len());
+        let mut next = vec![END; right.hashes.len()];
+        for (row, hash) in right.hashes.iter().enumerate().rev() {
+            if let Some(hash) = hash {
+                next[row] = heads.insert(*hash, row as u32).unwrap_or(END);
             }
         }
-        Ok(Finder { all: None, left_keys, by_key })
+        Ok(Finder::ByKey { left, right, heads, next })
     }
 
-    fn partners(&mut self, row: u32, block: &mut (Vec<u32>, Vec<u32>)) {
-        if let Some(count) = self.all {
-            block.0.extend(std::iter::repeat_n(row, count as usize));
-            block.1.extend(0..count);
-            return;
-        }
-        let key = self.left_keys.get(row as usize).and_then(Option::as_ref);
-        if let Some(found) = key.and_then(|k| self.by_key.get(k)) {
-            block.0.extend(std::iter::repeat_n(row, found.len()));
-            block.1.extend(found);
+    fn partners(&self, row: u32, block: &mut (Vec<u32>, Vec<u32>)) {
+        match self {
+            Finder::All(count) => {
+                block.0.extend(std::iter::repeat_n(row, *count as usize));
+                block.1.extend(0..*count);
+            }
+            Finder::ByKey { left, right, heads, next } => {
+                let hash = left.hashes.get(row as usize).copied().flatten();
+                let mut at = hash.and_then(|h| heads.get(&h)).copied().unwrap_or(END);
+                while at != END {
+                    if right.keys.row(at as usize).as_ref() == left.keys.row(row as usize).as_ref() {
+                        block.0.push(row);
+                        block.1.push(at);
+                    }
+                    at = next[at as usize];
+                }
+            }
         }
     }
 }
@@ -241,9 +264,9 @@ fn normal(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
     }
 }
 
-/// Row keys; NULL in any part pairs with nothing.
-fn keys(converter: &RowConverter, columns: &[ArrayRef]) -> Result<Vec<Option<Box<[u8]>>>> {
-    let rows = converter.convert_columns(columns).map_err(arrow_error)?;
+fn keys(converter: &RowConverter, columns: &[ArrayRef]) -> Result<Keys> {
+    let keys = converter.convert_columns(columns).map_err(arrow_error)?;
     let is_null = |i: usize| columns.iter().any(|c| c.is_null(i) || *c.data_type() == DataType::Null);
-    Ok(rows.iter().enumerate().map(|(i, r)| (!is_null(i)).then(|| r.as_ref().into())).collect())
+    let hashes = keys.iter().enumerate().map(|(i, r)| (!is_null(i)).then(|| xxh3_64(r.as_ref()))).collect();
+    Ok(Keys { keys, hashes })
 }

@@ -13,7 +13,7 @@ use super::join::{taken, with_unmatched};
 use crate::engine::bind::Context;
 use crate::engine::exec::{Rows, chunks, collect_one};
 use crate::engine::expr::{arrow_error, floats};
-use crate::engine::plan::{Match, MatchMode, Node, Role};
+use crate::engine::plan::{Match, MatchMode, Node, Plan, Role};
 use crate::error::{Error, Result};
 use crate::index::sky::{self, Positions};
 use crate::lang::syntax::JoinKind;
@@ -46,8 +46,9 @@ impl Side {
             None => (0..ra.len() as u32).collect(),
         };
         if let Some(cells) = column(Role::Cell) {
+            let has_null = cells.null_count() > 0;
             let cells = cells.as_primitive::<UInt64Type>().values();
-            if cells.is_sorted() {
+            if !has_null && cells.is_sorted() {
                 return Ok(Side { ra_deg: ra, dec_deg: dec, cell29: cells.to_vec(), tie, rows: None });
             }
         }
@@ -78,7 +79,11 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
         MatchMode::All => Mode::All,
         MatchMode::Mutual => Mode::Mutual,
     };
-    let request = Request { radius_deg: plan.radius_deg, mode, left_rows: 0..lp.len(), accept: None };
+    // The same catalogue on both sides: a row is no partner of itself.
+    let is_self = base_table(&plan.left).is_some_and(|table| base_table(&plan.right) == Some(table));
+    let is_other = |i: u32, j: u32| l.tie[i as usize] != r.tie[j as usize];
+    let accept = is_self.then_some(&is_other as crossmatch::Accept<'_>);
+    let request = Request { radius_deg: plan.radius_deg, mode, left_rows: 0..lp.len(), accept };
     let found = crossmatch::matches(&lp, &rp, &request)?;
     let mut matched = vec![false; left.num_rows()];
     found.left.iter().for_each(|&i| matched[l.input_row(i) as usize] = true);
@@ -100,6 +105,19 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
         }
     };
     gather((left, right), rows, columns, node.schema())
+}
+
+/// The catalogue whose rows, each at most once, a plan gives.
+fn base_table(node: &Node) -> Option<&str> {
+    match &node.plan {
+        Plan::Scan(scan) => Some(&scan.table).map(String::as_str).filter(|_| node.role(Role::Tie).is_some()),
+        Plan::Shared(shared) => base_table(&shared.node),
+        Plan::Filter { input, .. } | Plan::Project { input, .. } => base_table(input),
+        Plan::Sort { input, .. } | Plan::Limit { input, .. } => base_table(input),
+        Plan::Match(m) if matches!(m.kind, JoinKind::Semi | JoinKind::Anti) => base_table(&m.left),
+        Plan::Join { kind: JoinKind::Semi | JoinKind::Anti, left, .. } => base_table(left),
+        _ => None,
+    }
 }
 
 fn tell(found: &Matches, matched: &[bool], sizes: (usize, usize, usize), context: &Context<'_>) {

@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod archive;
 pub mod correlate;
 pub mod crossmatch;
+pub mod hash;
 pub mod join;
 pub mod matching;
 pub mod pair;

@@ -1,10 +1,9 @@
 //! DISTINCT, UNION, INTERSECT, EXCEPT: rows compared as a whole, NULL equal to NULL.
 
-use std::collections::{HashMap, HashSet};
-
 use arrow_array::BooleanArray;
 use arrow_row::{RowConverter, SortField};
 
+use super::hash::{ByRow, RowSet};
 use crate::engine::exec::Rows;
 use crate::engine::expr::{arrow_error, without_negative_zero};
 use crate::error::Result;
@@ -35,7 +34,7 @@ fn filtered(batch: &Batch, keep: Vec<bool>) -> Result<Batch> {
 
 /// Each row once, at its first place.
 pub fn distinct(input: Rows<'_>) -> Rows<'_> {
-    let mut seen: HashSet<Box<[u8]>> = HashSet::new();
+    let mut seen: RowSet<Box<[u8]>> = RowSet::default();
     Box::new(input.map(move |batch| {
         let batch = batch?;
         let keys = RowKeys::new(&Schema::from_arrow(&batch.schema()))?.keys(&batch)?;
@@ -56,7 +55,7 @@ pub fn set_op<'a>(
         return Ok(if all { both } else { distinct(both) });
     }
     let converter = RowKeys::new(schema)?;
-    let mut counts: HashMap<Box<[u8]>, usize> = HashMap::new();
+    let mut counts: ByRow<Box<[u8]>, usize> = ByRow::default();
     for batch in right {
         for key in converter.keys(&batch?)? {
             *counts.entry(key).or_insert(0) += 1;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_array::{ArrayRef, StringArray};
 use arrow_schema::DataType;
 
 use super::archive;
+use super::join::with_rows;
 use super::sort::sort;
 use crate::engine::bind::Context;
 use crate::engine::exec::{Rows, chunks};
@@ -33,10 +34,36 @@ pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result
     };
     if let Some(batch) = whole {
         let batch = of_source(batch, plan.source.as_deref())?;
-        return Ok(chunks(batch.project(&plan.columns).map_err(arrow_error)?));
+        let batch = batch.project(&plan.columns).map_err(arrow_error)?;
+        return Ok(chunks(with_rows(&schema, batch.columns().to_vec(), batch.num_rows())?));
     }
-    let Some(entry) = context.tables.entry(&plan.table) else { return Ok(Box::new(std::iter::empty())) };
-    stored(plan, entry, schema, context)
+    let (Some(entry), Some(info)) = (context.tables.entry(&plan.table), context.tables.find(&plan.table))
+    else {
+        return Ok(Box::new(std::iter::empty()));
+    };
+    // Columns are found by the table's names; what the plan calls them does not matter here.
+    let wanted = plan.columns.iter().map(|&i| info.columns[i].column.clone()).collect();
+    let hints = Hints {
+        ranges: plan.ranges.iter().map(|r| (info.columns[r.0].column.name.clone(), r.1, r.2)).collect(),
+        region: plan
+            .region
+            .as_deref()
+            .filter(|_| entry.properties.get("sorted_by").is_none_or(String::is_empty)),
+    };
+    let rows = stored(plan, hints, (entry, Schema::new(wanted)), context)?;
+    Ok(Box::new(rows.map(move |batch| {
+        let batch = batch?;
+        with_rows(&schema, batch.columns().to_vec(), batch.num_rows())
+    })))
+}
+
+/// What lets rows be left out unseen.
+#[derive(Clone)]
+struct Hints<'a> {
+    /// Column and closed range of values.
+    ranges: Vec<(String, f64, f64)>,
+    /// Region on the sky; only where rows lie in the order of their cells.
+    region: Option<&'a Area>,
 }
 
 fn of_source(batch: Batch, source: Option<&str>) -> Result<Batch> {
@@ -48,10 +75,11 @@ fn of_source(batch: Batch, source: Option<&str>) -> Result<Batch> {
 
 fn stored<'a>(
     plan: &'a Scan,
-    entry: &'a TableEntry,
-    schema: Schema,
+    hints: Hints<'a>,
+    table: (&'a TableEntry, Schema),
     context: &'a Context<'a>,
 ) -> Result<Rows<'a>> {
+    let (entry, schema) = table;
     let parts: Vec<&SegmentRef> = entry
         .segments
         .iter()
@@ -59,7 +87,7 @@ fn stored<'a>(
         .collect();
     if let [one] = parts.as_slice() {
         let map = context.tables.snapshot.segment(one)?;
-        return Ok(segment_rows(plan, entry, one, (map, schema))?);
+        return segment_rows(&hints, one, (map, schema));
     }
     // The columns that state the order are read beside the wanted ones, and dropped after the merge.
     let width = schema.columns.len();
@@ -72,7 +100,7 @@ fn stored<'a>(
     let mut batches = vec![];
     for part in parts {
         let map = context.tables.snapshot.segment(part)?;
-        for batch in segment_rows(plan, entry, part, (map, wide.clone()))? {
+        for batch in segment_rows(&hints, part, (map, wide.clone()))? {
             batches.push(batch?);
         }
     }
@@ -92,13 +120,12 @@ fn order_names(entry: &TableEntry) -> Vec<&str> {
 }
 
 fn segment_rows<'a>(
-    plan: &'a Scan,
-    entry: &'a TableEntry,
+    hints: &Hints<'_>,
     reference: &'a SegmentRef,
     opened: (Arc<SegmentMap>, Schema),
 ) -> Result<Rows<'a>> {
     let (map, schema) = opened;
-    let ranges = wanted_rows(plan, entry, &map)?;
+    let ranges = wanted_rows(hints, &map)?;
     let stored = map.schema();
     // `source` is the same for every row of a segment and is not stored.
     let columns: Vec<Option<usize>> =
@@ -131,12 +158,12 @@ fn null(data_type: &DataType, rows: usize) -> ArrayRef {
 }
 
 /// Row ranges of a segment that may hold wanted rows: by the cells of a region and by minima and maxima of zones.
-fn wanted_rows(plan: &Scan, entry: &TableEntry, map: &SegmentMap) -> Result<Vec<Range<usize>>> {
+fn wanted_rows(hints: &Hints<'_>, map: &SegmentMap) -> Result<Vec<Range<usize>>> {
     let rows = map.rows();
     let mut wanted = vec![0..rows];
     let stored = map.schema();
     let place = |name: &str| stored.columns.iter().position(|c| c.name == name);
-    if let (Some(Area::Sky(region)), Some(cell)) = (plan.region.as_deref(), place(CELL)) {
+    if let (Some(Area::Sky(region)), Some(cell)) = (hints.region, place(CELL)) {
         let batch = map.batch(&[cell], 0..rows)?;
         let cells = batch.column(0).as_primitive::<UInt64Type>();
         let directory = directory(cells.values());
@@ -144,8 +171,8 @@ fn wanted_rows(plan: &Scan, entry: &TableEntry, map: &SegmentMap) -> Result<Vec<
         let runs = index.candidates(region).into_iter().map(|run| run.rows).collect::<Vec<_>>();
         wanted = intersect(&wanted, &merged(runs));
     }
-    for (column, low, high) in &plan.ranges {
-        let Some(at) = entry.schema.columns.get(*column).and_then(|c| place(&c.name)) else { continue };
+    for (column, low, high) in &hints.ranges {
+        let Some(at) = place(column) else { continue };
         if let Some(zones) = map.zones(at)? {
             wanted = intersect(&wanted, &prune(&zones, rows, Interval::Float(*low, *high)));
         }

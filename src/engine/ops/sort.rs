@@ -3,7 +3,7 @@
 use arrow_ord::sort::{SortColumn, SortOptions, lexsort_to_indices};
 use arrow_select::take::take_record_batch;
 
-use crate::engine::expr::arrow_error;
+use crate::engine::expr::{arrow_error, without_negative_zero};
 use crate::engine::plan::SortKey;
 use crate::error::Result;
 use crate::model::table::Batch;
@@ -13,12 +13,16 @@ pub fn sort(batch: &Batch, keys: &[SortKey], top: Option<usize>) -> Result<Batch
     let mut columns = vec![];
     for key in keys {
         let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
-        columns.push(SortColumn { values: key.expr.eval(batch)?, options: Some(options) });
+        let values = without_negative_zero(&key.expr.eval(batch)?);
+        columns.push(SortColumn { values, options: Some(options) });
     }
     // The row number as last key makes any sort stable.
     let numbers = arrow_array::UInt64Array::from_iter_values(0..batch.num_rows() as u64);
     columns.push(SortColumn { values: std::sync::Arc::new(numbers), options: None });
     let order = lexsort_to_indices(&columns, top).map_err(arrow_error)?;
+    if batch.num_columns() == 0 {
+        return Ok(batch.slice(0, order.len()));
+    }
     take_record_batch(batch, &order).map_err(arrow_error)
 }
 
