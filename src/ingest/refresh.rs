@@ -286,6 +286,8 @@ fn compare(entry: Entry, place: Place, dangling: Option<&str>, at: (&Archive, &P
         return;
     } else if !entry.is_regular {
         if was_unreachable { ChangeKind::Again } else { ChangeKind::Touched }
+    } else if entry.is_younger_than(known.ctime_ns) {
+        ChangeKind::Changed
     } else {
         plan.probed += 1;
         match signature_only(&join(root, &entry.path)) {
@@ -318,7 +320,10 @@ fn pair_moves(new: Vec<Entry>, gone: Vec<(Vec<u8>, Place)>, at: (&Archive, &Path
     let is_sure = |file: &FileRow| !file.is_unsure && file.state != UNREACHABLE;
     let mut rest = vec![];
     for entry in new {
-        match take(&mut by_shape, &entry, |p| row(p).inode == entry.inode && is_sure(&row(p))) {
+        let is_same = |file: FileRow| {
+            file.inode == entry.inode && !entry.is_younger_than(file.ctime_ns) && is_sure(&file)
+        };
+        match take(&mut by_shape, &entry, |p| is_same(row(p))) {
             Some(place) => plan.changes.push(change(ChangeKind::Moved, entry.path.clone(), Some(entry), Some(place))),
             None => rest.push(entry),
         }
