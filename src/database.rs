@@ -135,7 +135,9 @@ impl Database {
             StatementKind::Describe(what) => self.describe(what, run),
             StatementKind::Include(path) => self.include(path, run),
             StatementKind::Import(import) => self.import(import, statement.span, run),
-            StatementKind::Refresh { full, name } => self.refresh((*full, name.as_ref()), statement.span, run),
+            StatementKind::Refresh { full, name } => {
+                self.refresh((*full, name.as_ref()), statement.span, run)
+            }
             StatementKind::Copy(copy) => self.copy(copy, run),
             StatementKind::Drop { if_exists, name } => self.drop_table(*if_exists, name, statement.span, run),
             StatementKind::Compact(name) => self.compact(name.as_ref(), statement.span, run),
@@ -146,14 +148,19 @@ impl Database {
     }
 
     /// Binds and runs `work` against one generation, and collects what was said on the way.
-    fn reading<T>(&self, run: &mut Run<'_>, work: impl FnOnce(&Context<'_>, &mut Run<'_>) -> Result<T>) -> Result<(T, Outcome)> {
+    fn reading<T>(
+        &self,
+        run: &mut Run<'_>,
+        work: impl FnOnce(&Context<'_>, &mut Run<'_>) -> Result<T>,
+    ) -> Result<(T, Outcome)> {
         let snapshot = self.store.snapshot()?;
         let tables = Tables::new(&snapshot);
         let notices = Notices::default();
         let session = run.session.clone();
         let context = Context { tables: &tables, session: &session, notices: &notices, cancel: &self.cancel };
         let value = work(&context, run)?;
-        let outcome = Outcome { notices: notices.lines(), footer: notices.footer_lines(), ..Outcome::default() };
+        let outcome =
+            Outcome { notices: notices.lines(), footer: notices.footer_lines(), ..Outcome::default() };
         Ok((value, outcome))
     }
 
@@ -239,7 +246,8 @@ impl Database {
         }
         let (name, _) = self.reading(run, |context, _| Binder::new(*context).text(path))?;
         let text = std::fs::read_to_string(&name).map_err(|e| {
-            Diagnostic::new(format!("cannot read {name}: {e}"), path.span).help("paths are relative to the current directory")
+            Diagnostic::new(format!("cannot read {name}: {e}"), path.span)
+                .help("paths are relative to the current directory")
         })?;
         let source = Source { name: name.clone(), text };
         let statements = parse::script(&source.name, &source.text)?;
@@ -264,7 +272,11 @@ impl Database {
     /// The writer of one statement: lock and manifest are held until it is dropped.
     fn writer(&self, span: Span, run: &Run<'_>) -> Result<Writer> {
         if self.options.is_read_only {
-            return Err(Diagnostic::new("this statement writes, and the database was opened read-only", span).into());
+            return Err(Diagnostic::new(
+                "this statement writes, and the database was opened read-only",
+                span,
+            )
+            .into());
         }
         let text = run.source.text.get(span.start..span.end).unwrap_or("");
         self.store.writer(text)

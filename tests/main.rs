@@ -2,6 +2,9 @@
 
 /// Helpers: a database in a temporary directory, answers as CSV, the real data where they are.
 mod support;
+
+/// The command line: exit codes, streams, formats, options.
+mod cli;
 /// Helpers: this binary again as another process.
 mod child;
 /// Helpers: small waveform archives, made by our own writers.
@@ -17,6 +20,8 @@ mod queries;
 mod correlate;
 /// Catalogues: import, cones, crossmatches, with real and generated skies.
 mod sky;
+/// The language, statement by statement, against golden answers.
+mod semantics;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
 

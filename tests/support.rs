@@ -75,7 +75,8 @@ impl Db {
     /// An empty database.
     pub fn new() -> Db {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let database = Database::open(dir.path().join("t.sqk"), true, Options::default()).expect("a database");
+        let database =
+            Database::open(dir.path().join("t.sqk"), true, Options::default()).expect("a database");
         Db { dir, database, session: Session::default() }
     }
 

@@ -44,7 +44,13 @@ impl Database {
             let shown = (0..info.columns.len()).filter(|&i| !info.columns[i].is_hidden);
             let columns: Vec<usize> = shown.collect();
             let out = columns.iter().map(|&i| info.columns[i].clone()).collect();
-            let plan = Plan::Scan(Scan { table: info.name.clone(), source: None, columns, ranges: vec![], region: None });
+            let plan = Plan::Scan(Scan {
+                table: info.name.clone(),
+                source: None,
+                columns,
+                ranges: vec![],
+                region: None,
+            });
             let node = Node { plan, columns: out };
             let mut hash = ContentHash::new(&node.schema());
             let mut rows = 0;

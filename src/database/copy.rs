@@ -41,7 +41,9 @@ impl Database {
             let target = target(copy, context)?;
             if target.path.exists() && !target.replace && !target.append {
                 let message = format!("{} is already there", target.path.display());
-                return Err(Diagnostic::new(message, copy.to.span).help("add REPLACE to write over it").into());
+                return Err(Diagnostic::new(message, copy.to.span)
+                    .help("add REPLACE to write over it")
+                    .into());
             }
             let node = plan_of(&copy.query, context)?;
             let rows = write(&node, &target, context).map_err(|e| at_span(e, copy.to.span))?;
@@ -79,9 +81,14 @@ fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
     }
     if !is_stated {
         let message = format!("the name {} does not tell a format", target.path.display());
-        return Err(Diagnostic::new(message, copy.to.span).help("add FORMAT csv, tsv, json, ndjson, parquet or hypodd").into());
+        return Err(Diagnostic::new(message, copy.to.span)
+            .help("add FORMAT csv, tsv, json, ndjson, parquet or hypodd")
+            .into());
     }
-    let can_append = matches!(target.format, OutFormat::Table(Format::Csv | Format::Tsv | Format::Ndjson) | OutFormat::HypoDd);
+    let can_append = matches!(
+        target.format,
+        OutFormat::Table(Format::Csv | Format::Tsv | Format::Ndjson) | OutFormat::HypoDd
+    );
     if target.append && !can_append {
         return Err(Diagnostic::new("nothing can be appended to a file of this format", copy.to.span)
             .help("APPEND works with csv, tsv, ndjson and hypodd")
@@ -142,8 +149,11 @@ fn write_table(
     context: &Context<'_>,
 ) -> Result<u64> {
     let (format, path, is_continued) = how;
-    let out: Box<dyn Write + Send> =
-        if is_continued && format != Format::Ndjson { Box::new(WithoutHeader { out, header: true }) } else { Box::new(out) };
+    let out: Box<dyn Write + Send> = if is_continued && format != Format::Ndjson {
+        Box::new(WithoutHeader { out, header: true })
+    } else {
+        Box::new(out)
+    };
     let mut writer = Writer::new(format, path, &node.schema(), out)?;
     let mut rows = 0;
     for batch in exec::rows(node, context)? {
@@ -189,7 +199,10 @@ fn write_hypodd(node: &Node, mut out: BufWriter<std::fs::File>, context: &Contex
     let count = write_dtcc(&mut out, &links)?;
     out.flush().map_err(|e| Error::io("write", "dt.cc", e))?;
     if count.left_out > 0 {
-        context.notices.footer(format!("{} links left out: P and Pn of one station, the earlier is kept", count.left_out));
+        context.notices.footer(format!(
+            "{} links left out: P and Pn of one station, the earlier is kept",
+            count.left_out
+        ));
     }
     context.notices.footer(format!("{} pairs", count.pairs));
     Ok(count.lines as u64)
@@ -238,8 +251,11 @@ impl Events {
     /// The source's numbers where they are unique over all sources, else 1..n in table order.
     fn new(context: &Context<'_>) -> Result<Events> {
         let batch = crate::engine::ops::verbs::built_in("events", context)?;
-        let column = |name: &str| batch.column_by_name(name).cloned().ok_or_else(|| Error::refused("events have no numbers", ""));
-        let (ids, numbers, times) = (column("event_id")?, integers(&column("number")?)?, integers(&column("time")?)?);
+        let column = |name: &str| {
+            batch.column_by_name(name).cloned().ok_or_else(|| Error::refused("events have no numbers", ""))
+        };
+        let (ids, numbers, times) =
+            (column("event_id")?, integers(&column("number")?)?, integers(&column("time")?)?);
         let ids = ids.as_string::<i32>();
         let mut seen = std::collections::HashSet::new();
         let is_unique = (0..batch.num_rows()).all(|i| numbers.is_valid(i) && seen.insert(numbers.value(i)));
@@ -250,7 +266,10 @@ impl Events {
 
     fn find(&self, id: &str) -> Result<(i64, Time)> {
         self.0.get(id).copied().ok_or_else(|| {
-            Error::refused(format!("event `{id}` is not in the table of events"), "IMPORT EVENTS brings it in")
+            Error::refused(
+                format!("event `{id}` is not in the table of events"),
+                "IMPORT EVENTS brings it in",
+            )
         })
     }
 }

@@ -39,7 +39,13 @@ impl Database {
         Ok(Outcome { message: Some(message), notices, unreadable: problems, ..Outcome::default() })
     }
 
-    fn import_waveforms(&self, writer: &mut Writer, import: &Import, path: &Path, run: &mut Run<'_>) -> Result<Outcome> {
+    fn import_waveforms(
+        &self,
+        writer: &mut Writer,
+        import: &Import,
+        path: &Path,
+        run: &mut Run<'_>,
+    ) -> Result<Outcome> {
         let mut name = default_name(path);
         let mut options = BTreeMap::new();
         for option in &import.options {
@@ -60,12 +66,20 @@ impl Database {
         let old = writer.catalogue().source(&name).cloned();
         if let Some(old) = old.as_ref().filter(|o| o.kind != "waveforms") {
             let message = format!("`{name}` is already the name of {}", old.kind);
-            return Err(Diagnostic::new(message, import.path.span).help("choose another name with INTO").into());
+            return Err(Diagnostic::new(message, import.path.span)
+                .help("choose another name with INTO")
+                .into());
         }
         // A known source whose root has moved keeps its rows; its files are compared anew.
         let root = root.as_os_str().as_bytes().to_vec();
         if old.as_ref().is_none_or(|o| o.root != root) {
-            let entry = SourceEntry { name: name.clone(), kind: "waveforms".to_owned(), root, options, last_refresh: None };
+            let entry = SourceEntry {
+                name: name.clone(),
+                kind: "waveforms".to_owned(),
+                root,
+                options,
+                last_refresh: None,
+            };
             let mut catalogue = writer.catalogue().clone();
             put_source(&mut catalogue, entry);
             writer.commit(catalogue)?;
@@ -81,13 +95,19 @@ impl Database {
         refresh::refresh(writer, &job)
     }
 
-    pub(super) fn refresh(&self, what: (bool, Option<&Ident>), span: Span, run: &mut Run<'_>) -> Result<Outcome> {
+    pub(super) fn refresh(
+        &self,
+        what: (bool, Option<&Ident>),
+        span: Span,
+        run: &mut Run<'_>,
+    ) -> Result<Outcome> {
         let (full, name) = what;
         let mut writer = self.writer(span, run)?;
         let names = waveform_sources(&writer.catalogue().sources, name)?;
         let mut done = vec![];
         for source in names {
-            let report = self.refresh_one(&mut writer, &source.name, full, run).map_err(|e| at_span(e, span))?;
+            let report =
+                self.refresh_one(&mut writer, &source.name, full, run).map_err(|e| at_span(e, span))?;
             done.push((source.name, report));
         }
         Ok(outcome(&done))
@@ -101,8 +121,13 @@ impl Database {
             let path = std::path::absolute(self.store.path()).unwrap_or_else(|_| self.path());
             let mut rows = vec![];
             for source in waveform_sources(&snapshot.catalogue().sources, name)? {
-                let job =
-                    Job { source: &source.name, full: false, database: &path, cancel: &cancel, progress: run.progress };
+                let job = Job {
+                    source: &source.name,
+                    full: false,
+                    database: &path,
+                    cancel: &cancel,
+                    progress: run.progress,
+                };
                 let plan = refresh::plan(&archive, &source, &job)?;
                 rows.extend(plan.changes.iter().map(|c| {
                     vec![
@@ -122,7 +147,13 @@ impl Database {
         Ok(Outcome { rows: Some(rows), ..outcome })
     }
 
-    pub(super) fn drop_table(&self, if_exists: bool, name: &Name, span: Span, run: &mut Run<'_>) -> Result<Outcome> {
+    pub(super) fn drop_table(
+        &self,
+        if_exists: bool,
+        name: &Name,
+        span: Span,
+        run: &mut Run<'_>,
+    ) -> Result<Outcome> {
         let mut writer = self.writer(span, run)?;
         let last = name.parts.last().map_or("", |p| &p.text).to_owned();
         let mut catalogue = writer.catalogue().clone();
@@ -162,7 +193,9 @@ impl Database {
                 O::Into(ident) => request.name = Some(ident.text.clone()),
                 O::Key(name) => request.key = Some(column(name)),
                 O::Position(a, b) => request.position = Some((column(a), column(b))),
-                O::Units(units) => request.units = units.iter().map(|(c, u, _)| (column(c), u.clone())).collect(),
+                O::Units(units) => {
+                    request.units = units.iter().map(|(c, u, _)| (column(c), u.clone())).collect()
+                }
                 O::SortedBy(names) => request.sorted_by = names.iter().map(column).collect(),
                 O::Append(_) => request.existing = Existing::Append,
                 O::Replace(_) => request.existing = Existing::Replace,
@@ -171,9 +204,15 @@ impl Database {
                         let scope = Scope::default();
                         let (value, _) = self.reading(run, |context, _| {
                             let binder = Binder::new(*context);
-                            crate::engine::bind::expr::ExprBinder { binder: &binder, scope: &scope, grouping: None }.scalar(e)
+                            crate::engine::bind::expr::ExprBinder {
+                                binder: &binder,
+                                scope: &scope,
+                                grouping: None,
+                            }
+                            .scalar(e)
                         })?;
-                        let number = value.number().ok_or_else(|| Diagnostic::new("NULLS takes numbers", e.span))?;
+                        let number =
+                            value.number().ok_or_else(|| Diagnostic::new("NULLS takes numbers", e.span))?;
                         request.nulls.push((column(name), number));
                     }
                 }
@@ -215,9 +254,8 @@ fn event_request<'a>(import: &'a Import, path: &'a Path) -> Result<EventRequest<
 
 /// The named source of waveforms, or all of them.
 fn waveform_sources(sources: &[SourceEntry], name: Option<&Ident>) -> Result<Vec<SourceEntry>> {
-    let is_wanted = |s: &&SourceEntry| {
-        s.kind == "waveforms" && name.is_none_or(|n| s.name.eq_ignore_ascii_case(&n.text))
-    };
+    let is_wanted =
+        |s: &&SourceEntry| s.kind == "waveforms" && name.is_none_or(|n| s.name.eq_ignore_ascii_case(&n.text));
     let found: Vec<SourceEntry> = sources.iter().filter(is_wanted).cloned().collect();
     match (found.is_empty(), name) {
         (true, Some(name)) => Err(Error::from(
@@ -249,9 +287,13 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
     let lines: Vec<String> = done.iter().map(line).collect();
     let bad: usize = done.iter().map(|d| d.1.bad + d.1.unreachable + d.1.unlisted).sum();
     let mut outcome = Outcome { unreadable: bad as u64, ..Outcome::default() };
-    outcome.message = Some(if lines.is_empty() { "no source of waveforms".to_owned() } else { lines.join("\n") });
+    outcome.message =
+        Some(if lines.is_empty() { "no source of waveforms".to_owned() } else { lines.join("\n") });
     if bad > 0 {
-        outcome.notices.push("FROM files WHERE state <> 'ok' AND state <> 'other' shows what could not be read, and why".to_owned());
+        outcome.notices.push(
+            "FROM files WHERE state <> 'ok' AND state <> 'other' shows what could not be read, and why"
+                .to_owned(),
+        );
     }
     outcome
 }

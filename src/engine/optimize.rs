@@ -24,12 +24,18 @@ fn with_hints(node: Node) -> Node {
             Plan::Filter { input: boxed(input), predicate }
         }
         Plan::Project { input, exprs } => Plan::Project { input: boxed(input), exprs },
-        Plan::Aggregate { input, keys, aggregates } => Plan::Aggregate { input: boxed(input), keys, aggregates },
+        Plan::Aggregate { input, keys, aggregates } => {
+            Plan::Aggregate { input: boxed(input), keys, aggregates }
+        }
         Plan::Sort { input, keys, top } => Plan::Sort { input: boxed(input), keys, top },
         Plan::Limit { input, offset, count } => Plan::Limit { input: boxed(input), offset, count },
         Plan::Distinct(input) => Plan::Distinct(boxed(input)),
-        Plan::SetOp { kind, all, left, right } => Plan::SetOp { kind, all, left: boxed(left), right: boxed(right) },
-        Plan::Join { kind, left, right, on } => Plan::Join { kind, left: boxed(left), right: boxed(right), on },
+        Plan::SetOp { kind, all, left, right } => {
+            Plan::SetOp { kind, all, left: boxed(left), right: boxed(right) }
+        }
+        Plan::Join { kind, left, right, on } => {
+            Plan::Join { kind, left: boxed(left), right: boxed(right), on }
+        }
         Plan::Match(m) => Plan::Match(Match { left: boxed(m.left), right: boxed(m.right), ..m }),
         Plan::Pairs { events, spec } => Plan::Pairs { events: boxed(events), spec },
         Plan::Correlate { events, against, spec, refusals } => {
@@ -120,7 +126,8 @@ fn prune(node: Node, needed: &[bool]) -> (Node, Places) {
     let everything: Places = (0..columns.len()).map(Some).collect();
     match plan {
         Plan::Scan(mut scan) => {
-            scan.columns = scan.columns.into_iter().zip(needed).filter(|(_, n)| **n).map(|(c, _)| c).collect();
+            scan.columns =
+                scan.columns.into_iter().zip(needed).filter(|(_, n)| **n).map(|(c, _)| c).collect();
             (Node { plan: Plan::Scan(scan), columns: kept(columns, needed) }, places(needed))
         }
         Plan::Filter { input, predicate } => {
@@ -132,7 +139,8 @@ fn prune(node: Node, needed: &[bool]) -> (Node, Places) {
             (Node { plan: Plan::Filter { input: Box::new(input), predicate }, columns }, at)
         }
         Plan::Project { input, exprs } => {
-            let exprs: Vec<Expr> = exprs.into_iter().zip(needed).filter(|(_, n)| **n).map(|(e, _)| e).collect();
+            let exprs: Vec<Expr> =
+                exprs.into_iter().zip(needed).filter(|(_, n)| **n).map(|(e, _)| e).collect();
             let mut below = vec![false; input.columns.len()];
             mark(&mut below, &exprs);
             let (input, at) = prune(*input, &below);
@@ -170,7 +178,9 @@ fn whole(plan: Plan) -> Plan {
     };
     match plan {
         Plan::Distinct(input) => Plan::Distinct(all(input)),
-        Plan::SetOp { kind, all: keep, left, right } => Plan::SetOp { kind, all: keep, left: all(left), right: all(right) },
+        Plan::SetOp { kind, all: keep, left, right } => {
+            Plan::SetOp { kind, all: keep, left: all(left), right: all(right) }
+        }
         Plan::Pairs { events, spec } => Plan::Pairs { events: all(events), spec },
         Plan::Correlate { events, against, spec, refusals } => {
             Plan::Correlate { events: all(events), against: against.map(all), spec, refusals }
@@ -213,8 +223,7 @@ fn prune_join(how: (JoinKind, JoinCondition), left: Node, right: Node, needed: &
     let shift = left.columns.len();
     let mut at = at_left.clone();
     at.extend(at_right.iter().map(|p| p.map(|i| i + shift)));
-    let equal =
-        on.equal.into_iter().map(|(l, r)| (moved(l, &at_left), moved(r, &at_right))).collect();
+    let equal = on.equal.into_iter().map(|(l, r)| (moved(l, &at_left), moved(r, &at_right))).collect();
     let residual = on.residual.map(|r| moved(r, &at));
     let mut columns = left.columns.clone();
     if is_left_only(kind) {

@@ -385,8 +385,12 @@ impl Plan {
                 None => format!("offset {offset}"),
             },
             Plan::Distinct(_) => "distinct (hash)".to_owned(),
-            Plan::SetOp { kind, all, .. } => format!("{kind:?}{}", if *all { " all" } else { "" }).to_lowercase(),
-            Plan::Join { kind, on, .. } if on.equal.is_empty() => format!("{kind:?} join (nested loop)").to_lowercase(),
+            Plan::SetOp { kind, all, .. } => {
+                format!("{kind:?}{}", if *all { " all" } else { "" }).to_lowercase()
+            }
+            Plan::Join { kind, on, .. } if on.equal.is_empty() => {
+                format!("{kind:?} join (nested loop)").to_lowercase()
+            }
             Plan::Join { kind, on, .. } => {
                 format!("{kind:?} join on {} equal keys (hash)", on.equal.len()).to_lowercase()
             }

@@ -105,14 +105,16 @@ impl Scope {
 
     fn in_table(&self, table: &ScopeTable, name: &Ident) -> Option<Resolved> {
         let places = || (table.start..table.end).chain(table.matched.clone());
-        let exact = places().find(|&i| self.columns[i].column.name == name.text && !self.columns[i].is_hidden);
+        let exact =
+            places().find(|&i| self.columns[i].column.name == name.text && !self.columns[i].is_hidden);
         if let Some(index) = exact {
             return Some(Resolved::Column(index));
         }
         if name.quoted {
             return None;
         }
-        let wanted = ALIASES.iter().find(|a| a.0.eq_ignore_ascii_case(&name.text)).map_or(&*name.text, |a| a.1);
+        let wanted =
+            ALIASES.iter().find(|a| a.0.eq_ignore_ascii_case(&name.text)).map_or(&*name.text, |a| a.1);
         let by = |wanted: &str| {
             places().find(|&i| {
                 !self.columns[i].is_hidden && self.columns[i].column.name.eq_ignore_ascii_case(wanted)
@@ -166,7 +168,9 @@ impl Scope {
         error.help = match nearest(&name.text, names.iter().copied()) {
             Some(near) => Some(format!("did you mean `{near}`?")),
             None if name.quoted => Some(format!("text goes in single quotes: '{}'", name.text)),
-            None if names.len() <= 12 && !names.is_empty() => Some(format!("its columns: {}", names.join(", "))),
+            None if names.len() <= 12 && !names.is_empty() => {
+                Some(format!("its columns: {}", names.join(", ")))
+            }
             None => tables.first().map(|t| format!("`DESCRIBE {}` lists its columns", t.alias)),
         };
         error
@@ -179,7 +183,8 @@ fn same(name: &str, ident: &Ident) -> bool {
 
 fn ambiguous(found: &[(&ScopeTable, Resolved)], name: &Ident, span: Span) -> Diagnostic {
     let list: Vec<String> = found.iter().map(|(t, _)| format!("`{}.{}`", t.alias, name.text)).collect();
-    Diagnostic::new(format!("`{}` is ambiguous", name.text), span).help(format!("write {}", list.join(" or ")))
+    Diagnostic::new(format!("`{}` is ambiguous", name.text), span)
+        .help(format!("write {}", list.join(" or ")))
 }
 
 /// Types that have no Arrow column of their own are shown as text.

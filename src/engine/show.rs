@@ -110,7 +110,10 @@ fn status(context: &Context<'_>) -> Result<Batch> {
     rows.extend(states.iter().map(|(state, count)| some(&[&format!("files {state}"), &count.to_string()])));
     for source in &catalogue.sources {
         let refreshed = source.last_refresh.map_or("never finished".to_owned(), |t| t.to_string());
-        rows.push(some(&[&format!("source {}", source.name), &format!("{}, refreshed {refreshed}", source.kind)]));
+        rows.push(some(&[
+            &format!("source {}", source.name),
+            &format!("{}, refreshed {refreshed}", source.kind),
+        ]));
     }
     for name in context.tables.names() {
         if let Some(count) = context.tables.find(&name).and_then(|t| t.rows).filter(|n| *n > 0) {
@@ -125,7 +128,14 @@ fn indexes(context: &Context<'_>) -> Result<Batch> {
     let mut rows = vec![];
     for table in &catalogue.tables {
         for s in &table.segments {
-            rows.push(some(&[&table.name, &s.role, &s.source, &s.file, &s.rows.to_string(), &s.bytes.to_string()]));
+            rows.push(some(&[
+                &table.name,
+                &s.role,
+                &s.source,
+                &s.file,
+                &s.rows.to_string(),
+                &s.bytes.to_string(),
+            ]));
         }
     }
     text_table(&["table", "role", "source", "file", "rows", "bytes"], rows)

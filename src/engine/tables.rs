@@ -105,12 +105,8 @@ impl<'a> Tables<'a> {
         let mut refreshed = vec![];
         for source in &self.snapshot.catalogue().sources {
             let options: Vec<String> = source.options.iter().map(|(k, v)| format!("{k} {v}")).collect();
-            let values = [
-                source.name.clone(),
-                source.kind.clone(),
-                shown_bytes(&source.root),
-                options.join(", "),
-            ];
+            let values =
+                [source.name.clone(), source.kind.clone(), shown_bytes(&source.root), options.join(", ")];
             text.iter_mut().zip(values).for_each(|(builder, value)| builder.append_value(value));
             refreshed.push(source.last_refresh.map(|t| t.0));
         }
@@ -141,7 +137,9 @@ pub fn built_in_schema(name: &str) -> Schema {
         schema
     };
     match name {
-        "sources" => Schema::new(vec![text("name"), text("kind"), text("root"), text("options"), time("last_refresh")]),
+        "sources" => {
+            Schema::new(vec![text("name"), text("kind"), text("root"), text("options"), time("last_refresh")])
+        }
         "files" => Schema::new(vec![
             text("path"),
             text("source"),

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use arrow_array::builder::{BinaryBuilder, LargeBinaryBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, UInt8Array, UInt16Array, UInt32Array, UInt64Array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, UInt8Array, UInt16Array, UInt32Array,
+    UInt64Array,
+};
 
 use crate::error::{Error, Result};
 use crate::index::time::Segment;
@@ -108,10 +111,13 @@ pub fn build_part(mut files: Vec<(FileRow, Vec<SegmentRow>)>) -> Result<(Segment
         .keys()
         .map(|(_, c, source_id)| [&*c.network, &*c.station, &*c.location, &*c.channel, source_id])
         .collect();
-    let channels = serde_json::to_vec(&list)
-        .map_err(|e| Error::Refused { message: format!("channel names cannot be written: {e}"), help: None })?;
+    let channels = serde_json::to_vec(&list).map_err(|e| Error::Refused {
+        message: format!("channel names cannot be written: {e}"),
+        help: None,
+    })?;
     let files = SegmentBuilder::new(FILES).batch(&files_to_batch(&file_rows)?);
-    let segments = SegmentBuilder::new(SEGMENTS).batch(&segments_to_batch(&rows, ids)?).blob("channels", channels);
+    let segments =
+        SegmentBuilder::new(SEGMENTS).batch(&segments_to_batch(&rows, ids)?).blob("channels", channels);
     Ok((files, segments))
 }
 
@@ -125,7 +131,8 @@ fn files_to_batch(files: &[FileRow]) -> Result<Batch> {
         text[2].append_option(file.reason.as_deref());
     }
     let [mut format, mut state, mut reason] = text;
-    let unsigned = |f: fn(&FileRow) -> u64| Arc::new(files.iter().map(|r| Some(f(r))).collect::<UInt64Array>());
+    let unsigned =
+        |f: fn(&FileRow) -> u64| Arc::new(files.iter().map(|r| Some(f(r))).collect::<UInt64Array>());
     let signed = |f: fn(&FileRow) -> i64| Arc::new(files.iter().map(|r| Some(f(r))).collect::<Int64Array>());
     let bad_offset: UInt64Array = files.iter().map(|r| r.bad_offset).collect();
     let is_unsure: BooleanArray = files.iter().map(|r| Some(r.is_unsure)).collect();
@@ -272,7 +279,9 @@ fn open_part(
         let path = segments_map.path().to_path_buf();
         Error::Damaged { path, block: None, reason: format!("its channel names do not read: {e}") }
     })?;
-    let channels = list.into_iter().map(|[n, s, l, c, id]| (ChannelCode { network: n, station: s, location: l, channel: c }, id));
+    let channels = list
+        .into_iter()
+        .map(|[n, s, l, c, id]| (ChannelCode { network: n, station: s, location: l, channel: c }, id));
     let (files, segments) = (files_map.all()?, segments_map.all()?);
     let part = Part {
         name: name.to_owned(),
@@ -291,7 +300,12 @@ impl Part {
     /// Places that point into other columns must be in range: the bytes are checked, their meaning is checked here.
     fn check(&self, path: &std::path::Path) -> Result<()> {
         let within = |column: usize, limit: usize| {
-            self.segments.column(column).as_primitive::<UInt32Type>().values().iter().all(|v| (*v as usize) < limit)
+            self.segments
+                .column(column)
+                .as_primitive::<UInt32Type>()
+                .values()
+                .iter()
+                .all(|v| (*v as usize) < limit)
         };
         if within(0, self.channels.len()) && within(5, self.files.num_rows()) {
             return Ok(());

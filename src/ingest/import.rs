@@ -100,11 +100,7 @@ pub fn default_name(path: &Path) -> String {
 }
 
 /// Says whether a source of that name is new, already in, or something else.
-pub fn standing(
-    catalogue: &Catalogue,
-    wanted: &SourceEntry,
-    existing: Existing,
-) -> Result<Standing> {
+pub fn standing(catalogue: &Catalogue, wanted: &SourceEntry, existing: Existing) -> Result<Standing> {
     let Some(old) = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&wanted.name)) else {
         return Ok(Standing::New);
     };

@@ -14,7 +14,9 @@ pub fn meet(binder: &Binder<'_>, constant: (Typed, Span), other: &Typed) -> Resu
     let (Some(unit), Some(number)) = (value.unit.clone(), value.number()) else { return Ok(value) };
     let Some(target) = &other.unit else {
         if !other.is_constant && other.kind.is_number() {
-            binder.notice(format!("a value without unit is compared with {number} {unit}: it is read in {unit}"));
+            binder.notice(format!(
+                "a value without unit is compared with {number} {unit}: it is read in {unit}"
+            ));
         }
         return Ok(value);
     };
@@ -76,7 +78,8 @@ pub fn arithmetic(
     let is_constant = l.is_constant && r.is_constant;
     let kind = result_type(op, l.kind, r.kind).ok_or_else(|| refuse(op, &l, &r, ls.to(rs)))?;
     if op == BinaryOp::Div && l.kind == Type::Int && !l.is_constant && is_large_int(&r) {
-        binder.notice("`/` is real division and loses digits of large integers: DIV(a, b) is exact".to_owned());
+        binder
+            .notice("`/` is real division and loses digits of large integers: DIV(a, b) is exact".to_owned());
     }
     let additive = matches!(op, BinaryOp::Add | BinaryOp::Sub);
     let (l, r, unit) = if kind.is_number() {
@@ -184,7 +187,8 @@ pub fn units_of(dimension: Dimension) -> String {
     if dimension == Dimension::Angle {
         return "arcsec, arcmin, deg, mas or rad".to_owned();
     }
-    let names: Vec<&str> = crate::model::units::UNITS.iter().filter(|u| u.1 == dimension).map(|u| u.0).collect();
+    let names: Vec<&str> =
+        crate::model::units::UNITS.iter().filter(|u| u.1 == dimension).map(|u| u.0).collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => names.join(""),

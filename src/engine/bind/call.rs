@@ -96,14 +96,16 @@ impl ExprBinder<'_> {
         let inner = ExprBinder { grouping: None, ..*self };
         let values = args.iter().map(|a| inner.scalar(a)).collect::<Result<Vec<_>>>()?;
         let first = values.last().map_or(Type::Null, |v| v.kind);
-        let numeric = !matches!(function, AggregateFunction::Count | AggregateFunction::Min | AggregateFunction::Max);
-        if numeric && values.iter().any(|v| !v.kind.is_number() && v.kind != Type::Null) {
+        use AggregateFunction::{Avg, Count, Max, Median, Min, Sum};
+        let numeric = !matches!(function, Count | Min | Max);
+        let keeps_durations = matches!(function, Sum | Avg | Median) && first == Type::Duration;
+        if numeric && !keeps_durations && values.iter().any(|v| !v.kind.is_number() && v.kind != Type::Null) {
             return Err(Diagnostic::new(format!("this set function needs numbers, not {}", first.phrase()), span).into());
         }
         let kind = match function {
-            AggregateFunction::Count => Type::Int,
-            AggregateFunction::Min | AggregateFunction::Max => first,
-            AggregateFunction::Sum => first,
+            Count => Type::Int,
+            Min | Max | Sum => first,
+            Avg | Median if first == Type::Duration => first,
             _ => Type::Float,
         };
         let keeps_unit = !matches!(function, AggregateFunction::Count | AggregateFunction::Chi2 | AggregateFunction::Slope);

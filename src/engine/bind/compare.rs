@@ -102,8 +102,7 @@ fn as_time(value: Typed, span: Span, other: Type) -> Result<Typed, Diagnostic> {
 }
 
 fn incomparable(left: (&Typed, &syntax::Expr), right: (&Typed, &syntax::Expr)) -> Diagnostic {
-    let ((time, _), (other, place)) =
-        if right.0.kind == Type::Time { (right, left) } else { (left, right) };
+    let ((time, _), (other, place)) = if right.0.kind == Type::Time { (right, left) } else { (left, right) };
     let shown = |t: &Typed| match (t.kind, t.number()) {
         (Type::Int | Type::Float, Some(number)) => format!("the number {number}"),
         _ => t.kind.phrase().to_owned(),
@@ -147,7 +146,9 @@ pub fn common_type(values: &[(Typed, Span)], what: &str) -> Result<Type, Diagnos
 pub fn in_list(binder: &ExprBinder<'_>, operand: &syntax::Expr, items: &[syntax::Expr]) -> Result<Expr> {
     if items.len() > limits::IN_LIST_MEMBERS {
         let message = format!("an IN list has at most {} members", limits::IN_LIST_MEMBERS);
-        return Err(Diagnostic::new(message, operand.span).help("IMPORT the list as a table and use SEMI JOIN").into());
+        return Err(Diagnostic::new(message, operand.span)
+            .help("IMPORT the list as a table and use SEMI JOIN")
+            .into());
     }
     let value = binder.scalar(operand)?;
     let mut members = Vec::with_capacity(items.len());

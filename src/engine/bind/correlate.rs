@@ -100,11 +100,17 @@ impl Binder<'_> {
         let mut exprs = vec![];
         let mut columns = vec![];
         for column in &wanted.columns {
-            let place = node.columns.iter().position(|c| c.column.name == column.name && c.column.kind() == column.kind());
+            let place = node
+                .columns
+                .iter()
+                .position(|c| c.column.name == column.name && c.column.kind() == column.kind());
             let Some(place) = place else {
-                return Err(Diagnostic::new(format!("these rows are no events: they have no column `{}`", column.name), source.span)
-                    .help("CORRELATE events, or a view of them: LET new = (SELECT * FROM events WHERE ...)")
-                    .into());
+                return Err(Diagnostic::new(
+                    format!("these rows are no events: they have no column `{}`", column.name),
+                    source.span,
+                )
+                .help("CORRELATE events, or a view of them: LET new = (SELECT * FROM events WHERE ...)")
+                .into());
             };
             exprs.push(Expr::Column(place));
             columns.push(node.columns[place].clone());
@@ -167,7 +173,8 @@ impl Binder<'_> {
                 spec.peak = choice(name, &peaks)?;
             }
             K::Combine(name) => {
-                let all = [("stack", Combine::Stack), ("weighted", Combine::Weighted), ("none", Combine::None)];
+                let all =
+                    [("stack", Combine::Stack), ("weighted", Combine::Weighted), ("none", Combine::None)];
                 spec.combine = choice(name, &all)?;
             }
             K::Equivalent(text) => {
@@ -209,7 +216,11 @@ impl Binder<'_> {
     fn km(&self, e: &syntax::Expr, what: &str) -> Result<f64> {
         let value = self.constant_value(e)?;
         let km = arith::measure(&value, e.span, Dimension::Length, (what, "km"))? / 1000.0;
-        if km >= 0.0 { Ok(km) } else { Err(Diagnostic::new(format!("{what} cannot be negative"), e.span).into()) }
+        if km >= 0.0 {
+            Ok(km)
+        } else {
+            Err(Diagnostic::new(format!("{what} cannot be negative"), e.span).into())
+        }
     }
 
     fn seconds(&self, e: &syntax::Expr, words: (&str, &str)) -> Result<f64> {
@@ -225,7 +236,9 @@ impl Binder<'_> {
         if a < b {
             return Ok((a, b));
         }
-        Err(Diagnostic::new(format!("{what} ends before it starts"), range.span).help(format!("{what} -0.2 s .. 1 s")).into())
+        Err(Diagnostic::new(format!("{what} ends before it starts"), range.span)
+            .help(format!("{what} -0.2 s .. 1 s"))
+            .into())
     }
 
     fn ends(&self, range: &Range, what: &str) -> Result<(Typed, Typed)> {
@@ -249,7 +262,9 @@ impl Binder<'_> {
         if low > 0.0 && low < high {
             return Ok(Band::Pass(low, high));
         }
-        Err(Diagnostic::new("the corners of FILTER must rise and be above 0", range.span).help("FILTER 1 .. 20 Hz").into())
+        Err(Diagnostic::new("the corners of FILTER must rise and be above 0", range.span)
+            .help("FILTER 1 .. 20 Hz")
+            .into())
     }
 
     /// A number from 0 to 1; a percentage is recognised.
@@ -260,7 +275,8 @@ impl Binder<'_> {
             Some(v) => {
                 let error = Diagnostic::new(format!("{what} must lie between 0 and 1"), e.span);
                 let is_percent = v > 1.0 && v <= 100.0;
-                Err(if is_percent { error.help(format!("did you mean {}?", v / 100.0)) } else { error }.into())
+                Err(if is_percent { error.help(format!("did you mean {}?", v / 100.0)) } else { error }
+                    .into())
             }
             None => Err(Diagnostic::new(format!("{what} is a number between 0 and 1"), e.span).into()),
         }

@@ -64,7 +64,9 @@ impl<'a> ExprBinder<'a> {
             ExprKind::Text(text) => Ok(Bound::Scalar(Typed::constant(Literal::Text(text.clone())))),
             ExprKind::Variable(name) => self.binder.variable(name, e.span),
             ExprKind::Column(name) => self.column(name),
-            ExprKind::Call { name, distinct, star, args } => self.call((name, *distinct, *star), args, e.span),
+            ExprKind::Call { name, distinct, star, args } => {
+                self.call((name, *distinct, *star), args, e.span)
+            }
             ExprKind::Case { branches, otherwise } => self.case(branches, otherwise.as_deref(), e.span),
             ExprKind::Cast { operand, type_words, .. } => self.cast(operand, type_words),
             ExprKind::Scalar(query) => Ok(Bound::Scalar(self.binder.scalar_query(query, e.span)?)),
@@ -148,7 +150,9 @@ impl<'a> ExprBinder<'a> {
         }
         let mut value = self.scalar(operand)?;
         if !value.kind.is_number() && !matches!(value.kind, Type::Duration | Type::Null) {
-            return Err(Diagnostic::new(format!("a sign needs a number, not {}", value.kind.phrase()), span).into());
+            return Err(
+                Diagnostic::new(format!("a sign needs a number, not {}", value.kind.phrase()), span).into()
+            );
         }
         if op == UnaryOp::Minus {
             value.expr = Expr::Negate(Box::new(value.expr));
@@ -196,7 +200,9 @@ impl<'a> ExprBinder<'a> {
                 let high = compare::compare_expr(self, BinaryOp::Le, operand, high)?;
                 (low.and(high), *negated)
             }
-            ExprKind::InList { operand, items, negated } => (compare::in_list(self, operand, items)?, *negated),
+            ExprKind::InList { operand, items, negated } => {
+                (compare::in_list(self, operand, items)?, *negated)
+            }
             ExprKind::InQuery { operand, query, negated } => (self.in_query(operand, query)?, *negated),
             ExprKind::InRange { operand, range, negated } => (self.in_range(operand, range)?, *negated),
             ExprKind::Match { kind, operand, pattern, negated } => {
@@ -267,9 +273,11 @@ impl<'a> ExprBinder<'a> {
     fn inside(&self, surface: Surface, at: (Expr, Expr), region: &syntax::Expr) -> Result<Expr> {
         match self.bind_region(region, surface)? {
             Bound::Region(area) => Ok(Expr::Inside { lon: Box::new(at.0), lat: Box::new(at.1), area }),
-            other => Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span)
-                .help("CIRCLE(lon, lat, radius), BOX(lon, lat, width, height), POLYGON(lon, lat, ...)")
-                .into()),
+            other => {
+                Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span)
+                    .help("CIRCLE(lon, lat, radius), BOX(lon, lat, width, height), POLYGON(lon, lat, ...)")
+                    .into())
+            }
         }
     }
 
@@ -293,9 +301,12 @@ impl<'a> ExprBinder<'a> {
                 let (start, end) = t.text().and_then(period).unwrap_or_default();
                 Ok((Expr::Literal(Literal::Time(start.0)), Expr::Literal(Literal::Time(end.0))))
             }
-            other => Err(Diagnostic::new(format!("expected a span of time, found {}", other.phrase()), range.span)
-                .help("2024-01-01 .. 2024-02-01 (the end is not included), or '2024', '2024-02', '2024-060'")
-                .into()),
+            other => Err(Diagnostic::new(
+                format!("expected a span of time, found {}", other.phrase()),
+                range.span,
+            )
+            .help("2024-01-01 .. 2024-02-01 (the end is not included), or '2024', '2024-02', '2024-060'")
+            .into()),
         }
     }
 
@@ -320,9 +331,12 @@ impl<'a> ExprBinder<'a> {
                 Ok(first.and(Expr::Compare(Lt, Box::new(start), Box::new(b))))
             }
             Bound::Scalar(t) if t.kind == Type::Time => Ok(between_half_open(t.expr, start, end)),
-            other => Err(Diagnostic::new(format!("OVERLAPS compares spans of time, not {}", other.phrase()), operand.span)
-                .help("`span OVERLAPS '2024-060'`, `time OVERLAPS a .. b`")
-                .into()),
+            other => Err(Diagnostic::new(
+                format!("OVERLAPS compares spans of time, not {}", other.phrase()),
+                operand.span,
+            )
+            .help("`span OVERLAPS '2024-060'`, `time OVERLAPS a .. b`")
+            .into()),
         }
     }
 
@@ -339,12 +353,19 @@ impl<'a> ExprBinder<'a> {
         let matcher = match kind {
             MatchKind::Like => TextMatch::like(&text, false),
             MatchKind::ILike => TextMatch::like(&text, true),
-            MatchKind::Matches => TextMatch::wildcard(pattern_of(&text, value.is_code, pattern.span)?, value.is_code),
+            MatchKind::Matches => {
+                TextMatch::wildcard(pattern_of(&text, value.is_code, pattern.span)?, value.is_code)
+            }
         };
         Ok(Expr::Match(Box::new(value.expr), matcher))
     }
 
-    fn case(&self, branches: &[(syntax::Expr, syntax::Expr)], otherwise: Option<&syntax::Expr>, span: Span) -> Result<Bound> {
+    fn case(
+        &self,
+        branches: &[(syntax::Expr, syntax::Expr)],
+        otherwise: Option<&syntax::Expr>,
+        span: Span,
+    ) -> Result<Bound> {
         let mut values = vec![];
         for (_, value) in branches {
             values.push((self.scalar(value)?, value.span));

@@ -77,7 +77,10 @@ impl<'a> Binder<'a> {
             TextKind::Literal(value) => Ok(value.clone()),
             TextKind::Variable(name) => match self.variable(name, text.span)? {
                 Bound::Scalar(value) if value.text().is_some() => Ok(value.text().unwrap_or("").to_owned()),
-                other => Err(Diagnostic::new(format!("${name} is {}, not a text", other.phrase()), text.span).into()),
+                other => {
+                    Err(Diagnostic::new(format!("${name} is {}, not a text", other.phrase()), text.span)
+                        .into())
+                }
             },
         }
     }
@@ -135,9 +138,12 @@ impl<'a> Binder<'a> {
         };
         let rows: usize = batches.iter().map(Batch::num_rows).sum();
         if rows > 1 {
-            return Err(Diagnostic::new(format!("a query used as a value has one row, this has {rows}"), span)
-                .help("add LIMIT 1, or an aggregate")
-                .into());
+            return Err(Diagnostic::new(
+                format!("a query used as a value has one row, this has {rows}"),
+                span,
+            )
+            .help("add LIMIT 1, or an aggregate")
+            .into());
         }
         let first = batches.iter().find(|b| b.num_rows() == 1).map(|b| b.column(0));
         let mut value = Typed::constant(first.map_or(Ok(Literal::Null), literal_of)?);
@@ -152,7 +158,8 @@ impl<'a> Binder<'a> {
         let [column] = schema.columns.as_slice() else {
             return Err(Diagnostic::new("a query used with IN has one column", query.span).into());
         };
-        let batch = arrow_select::concat::concat_batches(&schema.arrow(), &batches).map_err(super::expr::arrow_error)?;
+        let batch = arrow_select::concat::concat_batches(&schema.arrow(), &batches)
+            .map_err(super::expr::arrow_error)?;
         Ok((column.clone(), batch.column(0).clone()))
     }
 

@@ -76,8 +76,11 @@ impl Binder<'_> {
     fn set_op(&self, left: Node, op: &SetOp) -> Result<Node> {
         let right = shown(self.body(&op.body)?);
         if left.columns.len() != right.columns.len() {
-            let message =
-                format!("the left side has {} columns, the right side {}", left.columns.len(), right.columns.len());
+            let message = format!(
+                "the left side has {} columns, the right side {}",
+                left.columns.len(),
+                right.columns.len()
+            );
             return Err(Diagnostic::new(message, op.span).into());
         }
         let mut columns = vec![];
@@ -169,13 +172,22 @@ impl Binder<'_> {
     }
 
     /// GROUP BY a name of SELECT that is no column of the input.
-    fn named_output<'s>(&self, select: &'s Select, expr: &syntax::Expr, scope: &Scope) -> Option<&'s syntax::Expr> {
+    fn named_output<'s>(
+        &self,
+        select: &'s Select,
+        expr: &syntax::Expr,
+        scope: &Scope,
+    ) -> Option<&'s syntax::Expr> {
         let ExprKind::Column(name) = &expr.kind else { return None };
         if scope.resolve(name).is_ok() || name.parts.len() != 1 {
             return None;
         }
         select.items.as_ref()?.iter().find_map(|item| match item {
-            Item::Expr { expr, alias: Some(alias) } if alias.text.eq_ignore_ascii_case(&name.parts[0].text) => Some(expr),
+            Item::Expr { expr, alias: Some(alias) }
+                if alias.text.eq_ignore_ascii_case(&name.parts[0].text) =>
+            {
+                Some(expr)
+            }
             _ => None,
         })
     }
@@ -186,8 +198,12 @@ impl Binder<'_> {
         let items = select.items.as_deref().unwrap_or(&star);
         for item in items {
             match item {
-                Item::Star(span) | Item::QualifiedStar(syntax::Name { span, .. }) if binder.grouping.is_some() => {
-                    return Err(Diagnostic::new("`*` cannot be used with GROUP BY or a set function", *span).into());
+                Item::Star(span) | Item::QualifiedStar(syntax::Name { span, .. })
+                    if binder.grouping.is_some() =>
+                {
+                    return Err(
+                        Diagnostic::new("`*` cannot be used with GROUP BY or a set function", *span).into()
+                    );
                 }
                 Item::Star(span) => {
                     if binder.scope.columns.is_empty() {
@@ -203,7 +219,8 @@ impl Binder<'_> {
                         Expr::Column(i) if binder.grouping.is_none() => binder.scope.columns[*i].role,
                         _ => Role::Plain,
                     };
-                    let name = alias.as_ref().map_or_else(|| output_name(expr, &value, binder), |a| a.text.clone());
+                    let name =
+                        alias.as_ref().map_or_else(|| output_name(expr, &value, binder), |a| a.text.clone());
                     outputs.push(Output { name, value, role, is_hidden: false });
                 }
             }
@@ -222,7 +239,13 @@ impl Binder<'_> {
         Ok(star_columns(scope, table.start..table.end))
     }
 
-    fn order_expr(&self, key: &OrderKey, outputs: &[Output], binder: &ExprBinder<'_>, distinct: bool) -> Result<Expr> {
+    fn order_expr(
+        &self,
+        key: &OrderKey,
+        outputs: &[Output],
+        binder: &ExprBinder<'_>,
+        distinct: bool,
+    ) -> Result<Expr> {
         let shown: Vec<&Output> = outputs.iter().filter(|o| !o.is_hidden).collect();
         if let Some(index) = position(&key.expr, shown.len())? {
             return Ok(shown[index].value.expr.clone());
@@ -235,7 +258,9 @@ impl Binder<'_> {
         }
         let expr = binder.scalar(&key.expr)?.expr;
         if distinct && !shown.iter().any(|o| fingerprint(&o.value.expr) == fingerprint(&expr)) {
-            return Err(Diagnostic::new("with DISTINCT, ORDER BY uses columns of SELECT", key.expr.span).into());
+            return Err(
+                Diagnostic::new("with DISTINCT, ORDER BY uses columns of SELECT", key.expr.span).into()
+            );
         }
         Ok(expr)
     }
@@ -325,7 +350,9 @@ fn project(input: Node, outputs: Vec<Output>) -> Node {
         })
         .collect();
     let is_identity = outputs.len() == input.columns.len()
-        && outputs.iter().enumerate().all(|(i, o)| matches!(o.value.expr, Expr::Column(k) if k == i));
+        && outputs.iter().enumerate().all(|(i, o)| {
+            matches!(o.value.expr, Expr::Column(k) if k == i) && o.name == input.columns[i].column.name
+        });
     if is_identity {
         return Node { plan: input.plan, columns };
     }
@@ -416,13 +443,23 @@ fn contains_aggregate(expr: &syntax::Expr) -> bool {
         Binary { left, right, .. } => contains_aggregate(left) || contains_aggregate(right),
         Between { operand, low, high, .. } => [operand, low, high].into_iter().any(|e| contains_aggregate(e)),
         InList { operand, items, .. } => contains_aggregate(operand) || items.iter().any(contains_aggregate),
-        InQuery { operand, .. } | InRange { operand, .. } | Overlaps { operand, .. } => contains_aggregate(operand),
+        InQuery { operand, .. } | InRange { operand, .. } | Overlaps { operand, .. } => {
+            contains_aggregate(operand)
+        }
         Match { operand, .. } => contains_aggregate(operand),
         Case { branches, otherwise } => {
             branches.iter().any(|(c, v)| contains_aggregate(c) || contains_aggregate(v))
                 || otherwise.as_ref().is_some_and(|o| contains_aggregate(o))
         }
-        Null | Bool(_) | Number(_) | Quantity { .. } | Time(_) | Text(_) | Variable(_) | Column(_) | Exists(_)
+        Null
+        | Bool(_)
+        | Number(_)
+        | Quantity { .. }
+        | Time(_)
+        | Text(_)
+        | Variable(_)
+        | Column(_)
+        | Exists(_)
         | Scalar(_) => false,
     }
 }

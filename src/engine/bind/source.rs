@@ -292,9 +292,19 @@ fn split_join(condition: Expr, left_columns: usize) -> JoinCondition {
     on
 }
 
+/// What pairs rows only if both do.
+fn both(mut a: JoinCondition, b: JoinCondition) -> JoinCondition {
+    a.equal.extend(b.equal);
+    a.residual = match (a.residual, b.residual) {
+        (Some(x), Some(y)) => Some(x.and(y)),
+        (x, y) => x.or(y),
+    };
+    a
+}
+
 /// Puts a condition on a node, below joins where that changes nothing: conditions on the left side alone act
 /// before LEFT, SEMI, ANTI, NEAREST and ALL; nothing acts before MUTUAL; conditions on the right side only before
-/// an inner JOIN.
+/// an inner JOIN, whose pairs those on both sides decide (`FROM a, b WHERE a.id = b.id`).
 pub fn push_filter(node: Node, condition: Expr) -> Node {
     let mut parts = vec![];
     conjuncts(condition, &mut parts);
@@ -311,6 +321,10 @@ fn push_one(node: Node, condition: Expr) -> Node {
                 ((false, true), JoinKind::Inner) => {
                     let condition = condition.renumbered(&|i| i - width);
                     Plan::Join { kind, left, right: Box::new(push_one(*right, condition)), on }
+                }
+                ((true, true), JoinKind::Inner) => {
+                    let on = both(on, split_join(condition, width));
+                    Plan::Join { kind, left, right, on }
                 }
                 _ => filter(Node { plan: Plan::Join { kind, left, right, on }, columns: columns.clone() }, condition),
             }

@@ -165,7 +165,8 @@ pub fn instant(text: &str, span: Span) -> Result<i64, Diagnostic> {
 pub fn time_token(text: &str, span: Span) -> Result<i64, Diagnostic> {
     let upper = text.get(..3).unwrap_or("").to_ascii_uppercase();
     let day = |rest: &str, offset: f64| {
-        let value: f64 = rest.trim().parse().map_err(|_| Diagnostic::new("this is not a day number", span))?;
+        let value: f64 =
+            rest.trim().parse().map_err(|_| Diagnostic::new("this is not a day number", span))?;
         Time::from_mjd(value - offset)
             .map(|t| t.0)
             .ok_or_else(|| Diagnostic::new("outside 1677-09-21 .. 2262-04-11", span))

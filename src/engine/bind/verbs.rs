@@ -47,8 +47,11 @@ impl Binder<'_> {
                 if let (Some(..=0), Some(by)) = (bin_ns, by) {
                     return Err(Diagnostic::new("a bin must be longer than 0", by.span).into());
                 }
-                let plan =
-                    Plan::Coverage { codes: self.codes(codes)?, during: self.during(during.as_ref())?, bin_ns };
+                let plan = Plan::Coverage {
+                    codes: self.codes(codes)?,
+                    during: self.during(during.as_ref())?,
+                    bin_ns,
+                };
                 Ok((Node { plan, columns: columns_of(archive::coverage_schema()) }, "coverage".to_owned()))
             }
             Verb::Variability(verb) => Ok((self.variability(verb)?, "variability".to_owned())),
@@ -74,7 +77,9 @@ impl Binder<'_> {
         };
         let (start, end) = (instant(&start)?, instant(&end)?);
         if start >= end {
-            return Err(Diagnostic::new("the span of DURING is empty: it ends before it starts", range.span).into());
+            return Err(
+                Diagnostic::new("the span of DURING is empty: it ends before it starts", range.span).into()
+            );
         }
         Ok(Some((start, end)))
     }
@@ -94,14 +99,18 @@ impl Binder<'_> {
         let value = self.constant_value(e)?;
         match (&value.unit, value.number()) {
             (Some(unit), Some(n)) if unit.dimension == Dimension::Samples && n >= 0.0 => Ok(n),
-            _ => Err(Diagnostic::new("TOLERANCE is a number of samples", e.span).help("TOLERANCE 0.5 samples").into()),
+            _ => Err(Diagnostic::new("TOLERANCE is a number of samples", e.span)
+                .help("TOLERANCE 0.5 samples")
+                .into()),
         }
     }
 
     /// A whole number of an option.
     pub fn whole(&self, number: &syntax::Number, what: &str) -> Result<usize> {
         number.text.parse().map_err(|_| {
-            Diagnostic::new(format!("{what} is a whole number"), number.span).help(format!("{what} 10")).into()
+            Diagnostic::new(format!("{what} is a whole number"), number.span)
+                .help(format!("{what} 10"))
+                .into()
         })
     }
 
@@ -125,18 +134,23 @@ impl Binder<'_> {
                 }
                 VariabilityKind::PairWithin(e) => {
                     let words = ("the tolerance of PAIR", "h");
-                    let seconds = arith::measure(&self.constant_value(e)?, e.span, Dimension::Duration, words)?;
+                    let seconds =
+                        arith::measure(&self.constant_value(e)?, e.span, Dimension::Duration, words)?;
                     spec.pair_within_days = Some(seconds / 86_400.0);
                 }
                 VariabilityKind::MinEpochs(n) => spec.min_epochs = self.whole(n, "MINEPOCHS")?,
-                VariabilityKind::Compat(name) if name.text.eq_ignore_ascii_case("tasni") => spec.compat_tasni = true,
+                VariabilityKind::Compat(name) if name.text.eq_ignore_ascii_case("tasni") => {
+                    spec.compat_tasni = true
+                }
                 VariabilityKind::Compat(name) => {
                     return Err(Diagnostic::new(format!("unknown COMPAT `{}`", name.text), name.span)
                         .help("COMPAT tasni")
                         .into());
                 }
                 VariabilityKind::Stats(names) => spec.stats = Some(statistics(names)?),
-                VariabilityKind::Frequency(range) => return Err(later("FREQUENCY (Lomb-Scargle)", range.span).into()),
+                VariabilityKind::Frequency(range) => {
+                    return Err(later("FREQUENCY (Lomb-Scargle)", range.span).into());
+                }
             }
         }
         let (exprs, columns) = (builder.exprs, builder.columns);

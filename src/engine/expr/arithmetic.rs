@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use arrow_arith::numeric;
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef, DurationNanosecondArray, Float64Array, new_null_array};
-use arrow_schema::DataType;
+use arrow_array::types::{DurationNanosecondType, Float64Type, TimestampNanosecondType};
+use arrow_array::{Array, ArrayRef, DurationNanosecondArray, Float64Array, Int64Array, new_null_array};
+use arrow_schema::{ArrowError, DataType};
 
 use super::{ArithmeticOp, arrow_error, floats, integers};
 use crate::error::{Error, Result};
@@ -33,23 +32,39 @@ pub(super) fn arithmetic(op: ArithmeticOp, left: &ArrayRef, right: &ArrayRef) ->
         }
         (Int, Int) if op != ArithmeticOp::Div => int_arithmetic(op, left, right),
         (Int | Float, Int | Float) => float_arithmetic(op, left, right),
-        (Time, Duration) | (Duration, Time) | (Time, Time) => match op {
-            ArithmeticOp::Add => numeric::add(left, right).map_err(arrow_error),
-            _ => numeric::sub(left, right).map_err(arrow_error),
-        },
+        (Time, Duration) | (Duration, Time) => {
+            let ns = ns_arithmetic(op, left, right)?.reinterpret_cast::<TimestampNanosecondType>();
+            Ok(Arc::new(ns.with_timezone("UTC")))
+        }
+        (Time, Time) => Ok(Arc::new(ns_arithmetic(op, left, right)?.reinterpret_cast::<DurationNanosecondType>())),
         (Duration, Duration) if op == ArithmeticOp::Div => float_arithmetic(
             op,
             &(Arc::new(super::floats(&(Arc::new(integers(left)?) as ArrayRef))?) as ArrayRef),
             &(Arc::new(super::floats(&(Arc::new(integers(right)?) as ArrayRef))?) as ArrayRef),
         ),
-        (Duration, Duration) => match op {
-            ArithmeticOp::Add => numeric::add(left, right).map_err(arrow_error),
-            _ => numeric::sub(left, right).map_err(arrow_error),
-        },
+        (Duration, Duration) => {
+            Ok(Arc::new(ns_arithmetic(op, left, right)?.reinterpret_cast::<DurationNanosecondType>()))
+        }
         (Duration, Int | Float) => scale_duration(op, left, right),
         (Int | Float, Duration) => scale_duration(op, right, left),
         _ => Err(Error::refused("these types cannot be combined", "the binder should have said so")),
     }
+}
+
+/// Sums and differences of times and durations, in ns.
+fn ns_arithmetic(op: ArithmeticOp, left: &ArrayRef, right: &ArrayRef) -> Result<Int64Array> {
+    let (l, r) = (integers(left)?, integers(right)?);
+    let apply = |a: i64, b: i64| match op {
+        ArithmeticOp::Add => a.checked_add(b),
+        _ => a.checked_sub(b),
+    };
+    arrow_arith::arity::try_binary(&l, &r, |a, b| {
+        apply(a, b).ok_or_else(|| ArrowError::ComputeError("a time outside 1677-09-21 .. 2262-04-11".to_owned()))
+    })
+    .map_err(|e| match e {
+        ArrowError::ComputeError(message) => Error::Refused { message, help: None },
+        other => arrow_error(other),
+    })
 }
 
 fn int_arithmetic(op: ArithmeticOp, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
@@ -59,8 +74,12 @@ fn int_arithmetic(op: ArithmeticOp, left: &ArrayRef, right: &ArrayRef) -> Result
         ArithmeticOp::Sub => numeric::sub(&l, &r),
         ArithmeticOp::Mul => numeric::mul(&l, &r),
         ArithmeticOp::Div | ArithmeticOp::Mod => {
-            let values = l.iter().zip(r.iter()).map(|(a, b)| a?.checked_rem(b?));
-            return Ok(Arc::new(values.collect::<arrow_array::Int64Array>()));
+            // The least integer % -1 is 0; the machine's division overflows there.
+            let values = l.iter().zip(r.iter()).map(|(a, b)| {
+                let (a, b) = (a?, b?);
+                (b != 0).then(|| a.wrapping_rem(b))
+            });
+            return Ok(Arc::new(values.collect::<Int64Array>()));
         }
     };
     value.map_err(arrow_error)

@@ -179,7 +179,10 @@ impl Set {
             Type::Bool => Members::Ints(values.as_boolean().iter().flatten().map(i64::from).collect()),
             _ => Members::Empty,
         };
-        Ok(Set { members, has_null: values.null_count() > 0 || matches!(values.data_type(), arrow_schema::DataType::Null) })
+        Ok(Set {
+            members,
+            has_null: values.null_count() > 0 || matches!(values.data_type(), arrow_schema::DataType::Null),
+        })
     }
 
     /// x IN set: NULL where x is NULL, or where x is not found and the set holds a NULL.
@@ -190,9 +193,7 @@ impl Set {
             Members::Ints(set) if matches!(values.data_type(), arrow_schema::DataType::Boolean) => {
                 values.as_boolean().iter().map(|v| answer(set.contains(&i64::from(v?)))).collect()
             }
-            Members::Ints(set) => {
-                integers(values)?.iter().map(|v| answer(set.contains(&v?))).collect()
-            }
+            Members::Ints(set) => integers(values)?.iter().map(|v| answer(set.contains(&v?))).collect(),
             Members::Floats(set) => floats(values)?.iter().map(|v| answer(set.contains(&bits(v?)))).collect(),
             Members::Texts(set) => {
                 values.as_string::<i32>().iter().map(|v| answer(set.contains(v?))).collect()

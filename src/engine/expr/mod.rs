@@ -10,7 +10,7 @@ use arithmetic::finite;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{DurationNanosecondType, Float64Type, Int64Type, TimestampNanosecondType};
+use arrow_array::types::{DurationNanosecondType, Float32Type, Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, StringArray,
     TimestampNanosecondArray, new_null_array,
@@ -348,6 +348,27 @@ pub fn floats(array: &ArrayRef) -> Result<Float64Array> {
     Ok(cast(array, Type::Float)?.as_primitive::<Float64Type>().clone())
 }
 
+/// The integer that a float is, if it is one.
+pub fn whole(value: f64) -> Option<i64> {
+    let is_whole = value == value.floor() && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
+    is_whole.then_some(value as i64)
+}
+
+/// The same values with -0 as 0, which is equal to it: for keys of groups and joins.
+pub fn without_negative_zero(array: &ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Float64 => {
+            let values = array.as_primitive::<Float64Type>();
+            Arc::new(arrow_arith::arity::unary::<_, _, Float64Type>(values, |v| v + 0.0))
+        }
+        DataType::Float32 => {
+            let values = array.as_primitive::<Float32Type>();
+            Arc::new(arrow_arith::arity::unary::<_, _, Float32Type>(values, |v| v + 0.0))
+        }
+        _ => array.clone(),
+    }
+}
+
 /// As i64: INT, or the ns of TIME and DURATION.
 pub fn integers(array: &ArrayRef) -> Result<Int64Array> {
     Ok(match array.data_type() {
@@ -358,20 +379,38 @@ pub fn integers(array: &ArrayRef) -> Result<Int64Array> {
 }
 
 fn case(branches: &[(Expr, Expr)], otherwise: Option<&Expr>, batch: &Batch) -> Result<ArrayRef> {
-    let rows = batch.num_rows();
-    let mut result = match otherwise {
-        Some(value) => value.eval(batch)?,
-        None => match branches.first() {
-            Some((_, value)) => new_null_array(value.eval(batch)?.data_type(), rows),
-            None => new_null_array(&DataType::Null, rows),
-        },
-    };
-    for (condition, value) in branches.iter().rev() {
-        let mask = condition.condition(batch)?;
-        let mask = arrow_select::filter::prep_null_mask_filter(&mask);
-        result = arrow_select::zip::zip(&mask, &value.eval(batch)?, &result).map_err(arrow_error)?;
+    // Rows that no branch has taken yet, and for each row the value that is its own.
+    let mut open: Vec<u32> = (0..batch.num_rows() as u32).collect();
+    let mut place = vec![(0, 0); batch.num_rows()];
+    let mut values: Vec<ArrayRef> = vec![];
+    let null = Expr::Literal(Literal::Null);
+    for (condition, value) in branches {
+        let rest = picked(batch, &open)?;
+        let mask = condition.condition(&rest)?;
+        let is_taken = |i: usize| mask.is_valid(i) && mask.value(i);
+        let taken: Vec<u32> = (0..open.len()).filter(|i| is_taken(*i)).map(|i| open[i]).collect();
+        open = (0..open.len()).filter(|i| !is_taken(*i)).map(|i| open[i]).collect();
+        taken.iter().enumerate().for_each(|(at, row)| place[*row as usize] = (values.len(), at));
+        values.push(value.eval(&picked(batch, &taken)?)?);
     }
-    Ok(result)
+    open.iter().enumerate().for_each(|(at, row)| place[*row as usize] = (values.len(), at));
+    let last = otherwise.unwrap_or(&null).eval(&picked(batch, &open)?)?;
+    let data_type = values.first().unwrap_or(&last).data_type().clone();
+    values.push(if last.data_type() == &data_type { last } else { new_null_array(&data_type, open.len()) });
+    let parts: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
+    arrow_select::interleave::interleave(&parts, &place).map_err(arrow_error)
+}
+
+/// Some rows of a batch, by number; all of them without copying.
+fn picked(batch: &Batch, rows: &[u32]) -> Result<Batch> {
+    if rows.len() == batch.num_rows() {
+        return Ok(batch.clone());
+    }
+    let numbers = arrow_array::UInt32Array::from(rows.to_vec());
+    let take = |c: &ArrayRef| arrow_select::take::take(c, &numbers, None).map_err(arrow_error);
+    let columns = batch.columns().iter().map(take).collect::<Result<Vec<_>>>()?;
+    let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    Batch::try_new_with_options(batch.schema(), columns, &options).map_err(arrow_error)
 }
 
 fn inside(lon: &ArrayRef, lat: &ArrayRef, area: &Area) -> Result<ArrayRef> {

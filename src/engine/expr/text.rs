@@ -61,12 +61,8 @@ impl TextMatch {
             TextMatchKind::Code => {
                 let mut parts = text.splitn(4, '.');
                 let mut next = || parts.next().unwrap_or("").to_owned();
-                let code = ChannelCode {
-                    network: next(),
-                    station: next(),
-                    location: next(),
-                    channel: next(),
-                };
+                let code =
+                    ChannelCode { network: next(), station: next(), location: next(), channel: next() };
                 self.wildcard.as_ref().is_some_and(|p| p.matches_code(&code))
             }
         }

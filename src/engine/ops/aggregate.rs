@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, StringArray,
     TimestampNanosecondArray,
@@ -13,7 +14,7 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
 use crate::engine::exec::Rows;
-use crate::engine::expr::{Expr, arrow_error, cast, floats, integers};
+use crate::engine::expr::{Expr, arrow_error, cast, floats, integers, without_negative_zero};
 use crate::engine::plan::{Aggregate, AggregateFunction as F};
 use crate::error::{Error, Result};
 use crate::model::table::{Batch, Schema, Type};
@@ -38,13 +39,16 @@ pub fn aggregate(input: Rows<'_>, keys: &[Expr], aggregates: &[Aggregate], out: 
         let kinds = out.columns.iter().skip(keys.len()).map(|c| c.kind());
         states = aggregates.iter().zip(kinds).map(|(a, kind)| State::of(a.function, kind)).collect();
     }
-    let mut columns = groups.key_columns(out)?;
+    let mut columns = groups.key_columns(out, keys.len())?;
     for (state, column) in states.into_iter().zip(out.columns.iter().skip(keys.len())) {
         let value = state.finish(groups.count)?;
-        columns.push(if value.data_type() == &column.data_type {
-            value
-        } else {
-            arrow_cast::cast(&value, &column.data_type).map_err(arrow_error)?
+        columns.push(match (value.data_type(), &column.data_type) {
+            (have, want) if have == want => value,
+            (DataType::Float64, DataType::Duration(_)) => {
+                let ns = value.as_primitive::<Float64Type>().iter().map(|v| v.map(|v| v.round() as i64));
+                Arc::new(ns.collect::<DurationNanosecondArray>())
+            }
+            _ => arrow_cast::cast(&value, &column.data_type).map_err(arrow_error)?,
         });
     }
     let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(groups.count));
@@ -76,7 +80,8 @@ impl Groups {
             self.converter = Some(RowConverter::new(fields).map_err(arrow_error)?);
         }
         let Some(converter) = &self.converter else { return Ok(vec![]) };
-        let rows = converter.convert_columns(&values).map_err(arrow_error)?;
+        let equal: Vec<ArrayRef> = values.iter().map(without_negative_zero).collect();
+        let rows = converter.convert_columns(&equal).map_err(arrow_error)?;
         let mut ids = Vec::with_capacity(batch.num_rows());
         let mut new_rows: Vec<u32> = vec![];
         for (row, key) in rows.iter().enumerate() {
@@ -100,29 +105,24 @@ impl Groups {
         Ok(ids)
     }
 
-    fn key_columns(&self, out: &Schema) -> Result<Vec<ArrayRef>> {
-        let count = self.firsts.first().map_or(0, Vec::len);
-        if count == 0 && self.converter.is_none() && !out.columns.is_empty() && self.count == 0 {
-            return Ok(out.empty().columns().to_vec()).map(|c| c.into_iter().take(self.key_count(out)).collect());
+    fn key_columns(&self, out: &Schema, keys: usize) -> Result<Vec<ArrayRef>> {
+        if self.firsts.is_empty() {
+            return Ok(out.empty().columns().iter().take(keys).cloned().collect());
         }
-        (0..count)
+        (0..keys)
             .map(|k| {
                 let parts: Vec<&dyn Array> = self.firsts.iter().map(|f| f[k].as_ref()).collect();
                 arrow_select::concat::concat(&parts).map_err(arrow_error)
             })
             .collect()
     }
-
-    /// Keys are named `key0`, `key1` ... by the binder.
-    fn key_count(&self, out: &Schema) -> usize {
-        out.columns.iter().filter(|c| c.name.starts_with("key")).count()
-    }
 }
 
 /// What an aggregate keeps a group.
 enum State {
     Count(Vec<i64>, Seen),
-    SumInt(Vec<Option<i64>>, Seen),
+    /// Wide, so that only a total that does not fit is an error.
+    SumInt(Vec<Option<i128>>, Seen),
     /// Sum and count.
     SumFloat(F, Vec<(f64, u64)>, Seen),
     /// Best value as i64 with the type to give back.
@@ -149,7 +149,7 @@ impl State {
         let seen = Seen::default;
         match function {
             F::Count => State::Count(vec![], seen()),
-            F::Sum if matches!(kind, Type::Int | Type::Null) => State::SumInt(vec![], seen()),
+            F::Sum if matches!(kind, Type::Int | Type::Duration | Type::Null) => State::SumInt(vec![], seen()),
             F::Sum | F::Avg => State::SumFloat(function, vec![], seen()),
             F::Min | F::Max => match kind {
                 Type::Float => State::BestFloat(function, vec![]),
@@ -179,12 +179,12 @@ impl State {
                 let values = integers(&args[0])?;
                 for (row, &id) in ids.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
                     let sum = &mut sums[id as usize];
-                    *sum = Some(sum.unwrap_or(0).checked_add(values.value(row)).ok_or_else(overflow)?);
+                    *sum = Some(sum.unwrap_or(0).saturating_add(i128::from(values.value(row))));
                 }
             }
             State::SumFloat(_, sums, _) => {
                 sums.resize(count, (0.0, 0));
-                let values = floats(&args[0])?;
+                let values = numbers(&args[0])?;
                 for (row, &id) in ids.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
                     let sum = &mut sums[id as usize];
                     *sum = (sum.0 + values.value(row), sum.1 + 1);
@@ -192,7 +192,7 @@ impl State {
             }
             State::Sample(_, samples, _) => {
                 samples.resize(count, (vec![], vec![]));
-                let columns = args.iter().map(floats).collect::<Result<Vec<_>>>()?;
+                let columns = args.iter().map(numbers).collect::<Result<Vec<_>>>()?;
                 for (row, &id) in ids.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
                     let sample = &mut samples[id as usize];
                     sample.0.push(columns[0].value(row));
@@ -229,8 +229,7 @@ impl State {
             }
             State::BestText(function, best) => {
                 best.resize(count, None);
-                let texts = values.as_string::<i32>().iter().map(|v| v.map(str::to_owned));
-                improve(*function, best, ids, texts);
+                improve_texts(*function, best, ids, values.as_string::<i32>());
             }
             _ => {}
         }
@@ -245,6 +244,8 @@ impl State {
             }
             State::SumInt(mut sums, _) => {
                 sums.resize(count, None);
+                let fit = |sum: i128| i64::try_from(sum).map_err(|_| overflow());
+                let sums = sums.into_iter().map(|s| s.map(fit).transpose()).collect::<Result<Vec<_>>>()?;
                 Arc::new(Int64Array::from(sums))
             }
             State::SumFloat(function, mut sums, _) => {
@@ -276,6 +277,14 @@ impl State {
     }
 }
 
+/// As f64; durations in ns.
+fn numbers(array: &ArrayRef) -> Result<Float64Array> {
+    match array.data_type() {
+        DataType::Duration(_) => floats(&(Arc::new(integers(array)?) as ArrayRef)),
+        _ => floats(array),
+    }
+}
+
 fn is_null(array: &ArrayRef, row: usize) -> bool {
     array.is_null(row) || *array.data_type() == DataType::Null
 }
@@ -290,6 +299,22 @@ fn best_array(kind: Type, best: Vec<Option<i64>>) -> ArrayRef {
         Type::Duration => Arc::new(DurationNanosecondArray::from(best)),
         Type::Bool => Arc::new(best.into_iter().map(|v| v.map(|v| v != 0)).collect::<BooleanArray>()),
         _ => Arc::new(Int64Array::from(best)),
+    }
+}
+
+/// As `improve`, copying a text only when it is better.
+fn improve_texts(function: F, best: &mut [Option<String>], ids: &[u32], values: &StringArray) {
+    for (value, &id) in values.iter().zip(ids) {
+        let Some(value) = value else { continue };
+        let current = &mut best[id as usize];
+        let is_better = match current.as_deref() {
+            None => true,
+            Some(old) if function == F::Min => value < old,
+            Some(old) => value > old,
+        };
+        if is_better {
+            *current = Some(value.to_owned());
+        }
     }
 }
 
@@ -310,7 +335,8 @@ fn improve<T: PartialOrd>(function: F, best: &mut [Option<T>], ids: &[u32], valu
 
 /// For DISTINCT: is this the first time the group meets the value?
 fn first_times(seen: &mut Seen, args: &[ArrayRef], ids: &[u32]) -> Result<Vec<bool>> {
-    let wide = args.iter().map(|a| cast(a, Type::of(a.data_type()).unwrap_or(Type::Null))).collect::<Result<Vec<_>>>()?;
+    let wide = args.iter().map(|a| cast(a, Type::of(a.data_type()).unwrap_or(Type::Null)).map(|a| without_negative_zero(&a)));
+    let wide = wide.collect::<Result<Vec<_>>>()?;
     let fields = wide.iter().map(|v| SortField::new(v.data_type().clone())).collect();
     let rows = RowConverter::new(fields).and_then(|c| c.convert_columns(&wide)).map_err(arrow_error)?;
     Ok(rows.iter().zip(ids).map(|(row, id)| seen.insert((*id, row.as_ref().into()))).collect())

@@ -56,7 +56,8 @@ pub fn files(archive: &Archive) -> Result<Batch> {
         text.push(4, row.reason.as_deref());
         mtimes.push(row.mtime_ns);
         ctimes.push(row.ctime_ns);
-        let values = [Some(row.size), Some(row.inode), row.bad_offset, Some(row.records), Some(row.bytes_skipped)];
+        let values =
+            [Some(row.size), Some(row.inode), row.bad_offset, Some(row.records), Some(row.bytes_skipped)];
         ints.iter_mut().zip(values).for_each(|(column, value)| column.push(value.map(|v| v as i64)));
     }
     let [size, inode, bad_offset, records, skipped] = ints.map(|c| Arc::new(Int64Array::from(c)) as ArrayRef);
@@ -100,12 +101,20 @@ pub fn segments(archive: &Archive) -> Result<Batch> {
         let is_fdsn = *channel != Default::default();
         let parts = [&channel.network, &channel.station, &channel.location, &channel.channel];
         text.push(0, Some(&code));
-        parts.into_iter().enumerate().for_each(|(i, p)| text.push(i + 1, Some(p.as_str()).filter(|_| is_fdsn)));
+        parts
+            .into_iter()
+            .enumerate()
+            .for_each(|(i, p)| text.push(i + 1, Some(p.as_str()).filter(|_| is_fdsn)));
         text.push(5, quality(&segment).as_deref());
         text.push(6, Some(&shown_bytes(part.path(part.file_of(row)))));
         text.push(7, Some(&part.source));
-        let values =
-            [segment.start.0, segment.end.0, segment.npts as i64, segment.byte_offset as i64, segment.bytes as i64];
+        let values = [
+            segment.start.0,
+            segment.end.0,
+            segment.npts as i64,
+            segment.byte_offset as i64,
+            segment.bytes as i64,
+        ];
         ints.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
         rates.push(segment.sampling_rate);
         drifts.push(segment.drift_s);
@@ -148,14 +157,12 @@ fn time_lines(archive: &Archive, codes: &Pattern) -> BTreeMap<String, Vec<Interv
     lines
 }
 
-fn selected(
-    archive: &Archive,
-    codes: &Pattern,
-    context: &Context<'_>,
-) -> BTreeMap<String, Vec<Interval>> {
+fn selected(archive: &Archive, codes: &Pattern, context: &Context<'_>) -> BTreeMap<String, Vec<Interval>> {
     let lines = time_lines(archive, codes);
     if lines.is_empty() {
-        context.notices.warn("no channel matches the pattern (SELECT DISTINCT code FROM segments lists them)".to_owned());
+        context.notices.warn(
+            "no channel matches the pattern (SELECT DISTINCT code FROM segments lists them)".to_owned(),
+        );
     }
     lines
 }

@@ -2,14 +2,15 @@
 //! equality is given. Left order is kept, partners come in right order.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, UInt32Array};
+use arrow_array::{Array, ArrayRef, Int64Array, UInt32Array};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
 use crate::engine::bind::Context;
 use crate::engine::exec::{Rows, chunks};
-use crate::engine::expr::{Expr, arrow_error, cast};
+use crate::engine::expr::{arrow_error, cast, floats, whole, without_negative_zero};
 use crate::engine::plan::JoinCondition;
 use crate::error::{Error, Result};
 use crate::lang::syntax::JoinKind;
@@ -51,10 +52,11 @@ pub fn join<'a>(
             let wanted = kind == JoinKind::Semi;
             let keep = matched.iter().map(|m| *m == wanted).collect::<Vec<bool>>();
             let kept = arrow_select::filter::filter_record_batch(left, &keep.into()).map_err(arrow_error)?;
-            Ok(chunks(with_schema(kept, schema)?))
+            Ok(chunks(with_rows(schema, kept.columns().to_vec(), kept.num_rows())?))
         }
         _ => {
-            let pairs = if kind == JoinKind::Left { with_unmatched(pairs, &matched) } else { all_some(pairs) };
+            let pairs =
+                if kind == JoinKind::Left { with_unmatched(pairs, &matched) } else { all_some(pairs) };
             gather(left, right, pairs, schema.clone())
         }
     }
@@ -118,7 +120,7 @@ pub fn gather<'a>(
         let l = UInt32Array::from(pairs.0[range.clone()].to_vec());
         let r = UInt32Array::from(pairs.1[range].to_vec());
         let columns = taken(&left, &l)?.into_iter().chain(taken(&right, &r)?).collect();
-        Batch::try_new(schema.arrow(), columns).map_err(arrow_error)
+        with_rows(&schema, columns, l.len())
     })))
 }
 
@@ -127,8 +129,10 @@ pub fn taken(batch: &Batch, rows: &UInt32Array) -> Result<Vec<ArrayRef>> {
     batch.columns().iter().map(|c| arrow_select::take::take(c, rows, None).map_err(arrow_error)).collect()
 }
 
-fn with_schema(batch: Batch, schema: &Schema) -> Result<Batch> {
-    Batch::try_new(schema.arrow(), batch.columns().to_vec()).map_err(arrow_error)
+/// A batch that may have no columns.
+pub fn with_rows(schema: &Schema, columns: Vec<ArrayRef>, rows: usize) -> Result<Batch> {
+    let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
+    Batch::try_new_with_options(schema.arrow(), columns, &options).map_err(arrow_error)
 }
 
 /// The pairs of a block for which the residual condition is TRUE; empties the block.
@@ -187,7 +191,8 @@ impl Finder {
             columns.0.push(normal(&l, kind)?);
             columns.1.push(normal(&r, kind)?);
         }
-        let fields: Vec<SortField> = columns.0.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+        let fields: Vec<SortField> =
+            columns.0.iter().map(|c| SortField::new(c.data_type().clone())).collect();
         let converter = RowConverter::new(fields).map_err(arrow_error)?;
         let left_keys = keys(&converter, &columns.0)?;
         let mut by_key: HashMap<Box<[u8]>, Vec<u32>> = HashMap::new();
@@ -218,22 +223,22 @@ fn key_type(l: &ArrayRef, r: &ArrayRef) -> Type {
     match (kind(l), kind(r)) {
         (Type::Null, other) | (other, Type::Null) => other,
         (a, b) if a == b => a,
-        _ => Type::Float,
+        // INT against FLOAT: only whole floats can be equal, and those are compared as integers.
+        _ => Type::Int,
     }
 }
 
-/// The widest type of the kind, -0 made 0: equal values have equal bytes.
+/// The widest type of the kind, -0 made 0: equal values have equal bytes. A float that is no integer is NULL among
+/// integers: it equals none.
 fn normal(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
-    let wide = cast(array, kind)?;
-    if kind != Type::Float {
-        return Ok(wide);
+    match (Type::of(array.data_type()), kind) {
+        (Some(Type::Float), Type::Int) => {
+            let values = floats(array)?;
+            Ok(Arc::new(values.iter().map(|v| v.and_then(whole)).collect::<Int64Array>()))
+        }
+        (_, Type::Float) => Ok(without_negative_zero(&cast(array, kind)?)),
+        _ => cast(array, kind),
     }
-    crate::engine::expr::Expr::Arithmetic(
-        crate::engine::expr::ArithmeticOp::Add,
-        Box::new(Expr::Column(0)),
-        Box::new(Expr::Literal(crate::engine::expr::Literal::Float(0.0))),
-    )
-    .eval(&Batch::try_from_iter([("v", wide)]).map_err(arrow_error)?)
 }
 
 /// Row keys; NULL in any part pairs with nothing.

@@ -35,7 +35,8 @@ impl Side {
     fn new(node: &Node, batch: &Batch) -> Result<Side> {
         let column = |role: Role| node.role(role).map(|i| batch.column(i));
         let degrees = |role: Role| -> Result<Vec<f64>> {
-            let column = column(role).ok_or_else(|| Error::refused("a side of the match has no position", ""))?;
+            let column =
+                column(role).ok_or_else(|| Error::refused("a side of the match has no position", ""))?;
             let values = floats(column)?;
             Ok(values.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
         };
@@ -103,7 +104,8 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
 
 fn tell(found: &Matches, matched: &[bool], sizes: (usize, usize, usize), context: &Context<'_>) {
     let (left_positions, right_positions, right_rows) = sizes;
-    let one = found.n_within.iter().zip(&found.match_rank).filter(|(n, rank)| **n == 1 && **rank == 1).count();
+    let one =
+        found.n_within.iter().zip(&found.match_rank).filter(|(n, rank)| **n == 1 && **rank == 1).count();
     let with = matched.iter().filter(|m| **m).count();
     let none = matched.len() - with;
     context.notices.footer(format!(
@@ -164,7 +166,12 @@ fn with_unmatched_pairs(pairs: (Vec<u32>, Vec<u32>), matched: &[bool]) -> Gather
 }
 
 /// Left, right and match columns, batch by batch; an unmatched left row has NULLs and n_within 0.
-fn gather<'a>(sides: (Batch, Batch), rows: Gathered, columns: Vec<ArrayRef>, schema: Schema) -> Result<Rows<'a>> {
+fn gather<'a>(
+    sides: (Batch, Batch),
+    rows: Gathered,
+    columns: Vec<ArrayRef>,
+    schema: Schema,
+) -> Result<Rows<'a>> {
     let (left, right) = sides;
     let total = rows.0.len();
     let starts = (0..total).step_by(limits::BATCH_ROWS);

@@ -6,7 +6,7 @@ use arrow_array::BooleanArray;
 use arrow_row::{RowConverter, SortField};
 
 use crate::engine::exec::Rows;
-use crate::engine::expr::arrow_error;
+use crate::engine::expr::{arrow_error, without_negative_zero};
 use crate::error::Result;
 use crate::lang::syntax::SetKind;
 use crate::model::table::{Batch, Schema};
@@ -23,7 +23,8 @@ impl RowKeys {
 
     /// One key a row.
     pub fn keys(&self, batch: &Batch) -> Result<Vec<Box<[u8]>>> {
-        let rows = self.0.convert_columns(batch.columns()).map_err(arrow_error)?;
+        let columns: Vec<_> = batch.columns().iter().map(without_negative_zero).collect();
+        let rows = self.0.convert_columns(&columns).map_err(arrow_error)?;
         Ok(rows.iter().map(|r| r.as_ref().into()).collect())
     }
 }
@@ -43,7 +44,12 @@ pub fn distinct(input: Rows<'_>) -> Rows<'_> {
 }
 
 /// UNION, INTERSECT, EXCEPT, with or without ALL; left rows come first and keep their order.
-pub fn set_op<'a>(how: (SetKind, bool), left: Rows<'a>, right: Rows<'a>, schema: &Schema) -> Result<Rows<'a>> {
+pub fn set_op<'a>(
+    how: (SetKind, bool),
+    left: Rows<'a>,
+    right: Rows<'a>,
+    schema: &Schema,
+) -> Result<Rows<'a>> {
     let (kind, all) = how;
     if kind == SetKind::Union {
         let both: Rows<'a> = Box::new(left.chain(right));

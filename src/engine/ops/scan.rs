@@ -46,7 +46,12 @@ fn of_source(batch: Batch, source: Option<&str>) -> Result<Batch> {
     arrow_select::filter::filter_record_batch(&batch, &mask).map_err(arrow_error)
 }
 
-fn stored<'a>(plan: &'a Scan, entry: &'a TableEntry, schema: Schema, context: &'a Context<'a>) -> Result<Rows<'a>> {
+fn stored<'a>(
+    plan: &'a Scan,
+    entry: &'a TableEntry,
+    schema: Schema,
+    context: &'a Context<'a>,
+) -> Result<Rows<'a>> {
     let parts: Vec<&SegmentRef> = entry
         .segments
         .iter()
@@ -110,9 +115,9 @@ fn segment_rows<'a>(
         for (place, column) in columns.iter().zip(&schema.columns) {
             arrays.push(match (place, stored.as_slice()) {
                 (Some(_), _) => stored.next().cloned().unwrap_or_else(|| null(&column.data_type, rows.len())),
-                (None, _) if column.name == "source" => {
-                    Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&reference.source, rows.len())))
-                }
+                (None, _) if column.name == "source" => Arc::new(StringArray::from_iter_values(
+                    std::iter::repeat_n(&reference.source, rows.len()),
+                )),
                 (None, _) => null(&column.data_type, rows.len()),
             });
         }

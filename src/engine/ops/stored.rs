@@ -41,7 +41,10 @@ impl<'a> StoredWaveforms<'a> {
             for row in 0..part.segment_count() {
                 let file = part.file_of(row);
                 let segment = part.segment(row);
-                if !part.is_alive(file) || !(segment.sampling_rate > 0.0) || part.file(file).state == "no_time" {
+                if !part.is_alive(file)
+                    || !(segment.sampling_rate > 0.0)
+                    || part.file(file).state == "no_time"
+                {
                     continue;
                 }
                 let Some((code, _)) = part.channels.get(part.channel_of(row)) else { continue };
@@ -64,7 +67,9 @@ impl<'a> StoredWaveforms<'a> {
 
     fn part(&self, number: u32) -> Result<&Part> {
         let part = self.archive.parts.get(number as usize);
-        part.ok_or_else(|| Error::refused("a stretch of waveform is not in the index", "run the statement again"))
+        part.ok_or_else(|| {
+            Error::refused("a stretch of waveform is not in the index", "run the statement again")
+        })
     }
 }
 
@@ -168,4 +173,3 @@ fn read_record(path: &Path, record: &Record, span: (Time, Time)) -> Result<Piece
 
 /// Records longer than this are read in part.
 const LONG_RECORD_SAMPLES: u32 = 20_000;
-

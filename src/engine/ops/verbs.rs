@@ -3,8 +3,8 @@
 use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 
-use super::stored::StoredWaveforms;
 use super::pair::{Catalogue, PairStats, Stations};
+use super::stored::StoredWaveforms;
 use super::{correlate, pair, variability};
 use crate::engine::bind::Context;
 use crate::engine::exec::collect_one;
@@ -15,7 +15,9 @@ use crate::model::table::{Batch, Column};
 /// The rows of the verb at `node`.
 pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
     match &node.plan {
-        Plan::Variability { input, keys, bands, spec } => run_variability(input, *keys, (bands, spec), context),
+        Plan::Variability { input, keys, bands, spec } => {
+            run_variability(input, *keys, (bands, spec), context)
+        }
         Plan::Pairs { events, spec } => {
             let catalogue = catalogue(events, context)?;
             let found = pair::pairs(&catalogue, stations(context)?.as_ref(), spec)?;
@@ -82,7 +84,12 @@ fn tell_correlate(stats: &correlate::Stats, context: &Context<'_>) {
     tell_pairs(&stats.pair_stats, context);
     context.notices.footer(format!(
         "{} pairs, {} links, {} windows ({} refused), {} correlations, {} below MINCC",
-        stats.pairs, stats.links, stats.windows, stats.windows_refused, stats.correlations, stats.below_min_cc
+        stats.pairs,
+        stats.links,
+        stats.windows,
+        stats.windows_refused,
+        stats.correlations,
+        stats.below_min_cc
     ));
     let refused: Vec<String> = stats.refused.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
     if !refused.is_empty() {
@@ -98,7 +105,8 @@ fn run_variability(
 ) -> Result<Batch> {
     let (bands, spec) = how;
     let batch = collect_one(input, context)?;
-    let column = |i: usize| -> (Column, ArrayRef) { (input.columns[i].column.clone(), batch.column(i).clone()) };
+    let column =
+        |i: usize| -> (Column, ArrayRef) { (input.columns[i].column.clone(), batch.column(i).clone()) };
     let key_columns: Vec<(Column, ArrayRef)> = (0..keys).map(column).collect();
     let (time_column, times) = column(keys);
     let bands: Vec<variability::Band> = bands

@@ -76,8 +76,7 @@ pub fn import_catalog(writer: &mut Writer, request: &Request, progress: &dyn Pro
     properties.extend(request.key.clone().map(|k| ("key".to_owned(), k)));
     properties.extend(position.map(|p| ("position".to_owned(), p)));
     let name = source.name.clone();
-    let entry =
-        TableEntry { name: name.clone(), kind: "catalog".to_owned(), schema, properties, segments };
+    let entry = TableEntry { name: name.clone(), kind: "catalog".to_owned(), schema, properties, segments };
     catalogue.tables.retain(|t| !t.name.eq_ignore_ascii_case(&name));
     catalogue.tables.push(entry);
     register(&mut catalogue, source, standing);
@@ -99,7 +98,18 @@ fn register(catalogue: &mut crate::store::Catalogue, mut source: SourceEntry, st
 
 /// Names that queries use for something else.
 fn refuse_built_in(name: &str) -> Result<()> {
-    let taken = ["sources", "files", "segments", "stations", "events", "picks", "links", "refusals", "jobs", "waveforms"];
+    let taken = [
+        "sources",
+        "files",
+        "segments",
+        "stations",
+        "events",
+        "picks",
+        "links",
+        "refusals",
+        "jobs",
+        "waveforms",
+    ];
     if taken.iter().any(|t| t.eq_ignore_ascii_case(name)) {
         let message = format!("`{name}` is the name of a built-in table");
         return Err(Error::refused(message, "choose another name with INTO"));
@@ -148,7 +158,12 @@ fn read(files: &[PathBuf], request: &Request, progress: &dyn Progress) -> Result
         }
         progress.end();
         for skipped in &table.skipped {
-            rows.notices.push(format!("{}: column `{}` is left out: {}", file.display(), skipped.name, skipped.reason));
+            rows.notices.push(format!(
+                "{}: column `{}` is left out: {}",
+                file.display(),
+                skipped.name,
+                skipped.reason
+            ));
         }
         rows.notices.extend(table.notices());
     }
@@ -184,7 +199,8 @@ fn fitted(batch: &Batch, target: &Arc<arrow_schema::Schema>, file: &Path) -> Res
         })?);
     }
     let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Batch::try_new_with_options(target.clone(), columns, &options).map_err(|e| Error::data(file, None, e.to_string()))
+    Batch::try_new_with_options(target.clone(), columns, &options)
+        .map_err(|e| Error::data(file, None, e.to_string()))
 }
 
 fn column_index(schema: &Schema, name: &str) -> Result<usize> {
@@ -207,7 +223,8 @@ fn restamp(rows: &mut Rows) -> Result<()> {
     let schema = rows.schema.arrow();
     for batch in &mut rows.batches {
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        *batch = Batch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options).map_err(in_memory)?;
+        *batch = Batch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options)
+            .map_err(in_memory)?;
     }
     Ok(())
 }
@@ -304,7 +321,8 @@ fn ordered(rows: &mut Rows, request: &Request) -> Result<(Batch, Schema, Option<
         }
     }
     let batch = Batch::try_new(schema.arrow(), columns).map_err(in_memory)?;
-    let names = found.map(|p| format!("{},{}", rows.schema.columns[p.lon].name, rows.schema.columns[p.lat].name));
+    let names =
+        found.map(|p| format!("{},{}", rows.schema.columns[p.lon].name, rows.schema.columns[p.lat].name));
     Ok((batch, schema, names))
 }
 
@@ -380,7 +398,9 @@ fn publish(writer: &Writer, batch: &Batch, has_tree: bool) -> Result<Vec<Segment
     let column = |name: &str| batch.column_by_name(name);
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Float64Type, UInt32Type, UInt64Type};
-    if let (Some(cell), Some(ra), Some(dec), Some(tie)) = (column("_cell"), column("_ra"), column("_dec"), column("_tie")) {
+    if let (Some(cell), Some(ra), Some(dec), Some(tie)) =
+        (column("_cell"), column("_ra"), column("_dec"), column("_tie"))
+    {
         let positions = Positions::new(
             ra.as_primitive::<Float64Type>().values(),
             dec.as_primitive::<Float64Type>().values(),

@@ -180,7 +180,12 @@ fn put_rows(
         let mut reference = writer.publish(builder)?;
         reference.source = source.to_owned();
         if catalogue.table(table).is_none() {
-            let entry = TableEntry { name: table.to_owned(), kind: table.to_owned(), schema, ..TableEntry::default() };
+            let entry = TableEntry {
+                name: table.to_owned(),
+                kind: table.to_owned(),
+                schema,
+                ..TableEntry::default()
+            };
             catalogue.tables.push(entry);
         }
         if let Some(entry) = catalogue.table_mut(table) {

@@ -11,8 +11,8 @@ use super::query::{bare_source, source};
 use super::{column, ident_list, options, options1};
 use crate::lang::lex::{In, Res, brackets, ident, kw, mark, number, since, text};
 use crate::lang::syntax::{
-    CorrelateKind, CorrelateOption, Expr, Range, Source, SourceKind, Text, Variability, VariabilityKind,
-    VariabilityOption, Verb,
+    CorrelateKind, CorrelateOption, Expr, Ident, Range, Source, SourceKind, Text, Variability,
+    VariabilityKind, VariabilityOption, Verb,
 };
 
 /// `verb_source ::= coverage | gaps | pairs | correlate | variability`
@@ -111,7 +111,7 @@ fn cc_opt(i: In<'_>) -> Res<'_, CorrelateKind> {
     let choices = alt((
         map(preceded(kw("TAPER"), number), Taper),
         map(kw("ABS"), |_| Abs),
-        map(preceded(kw("NORM"), ident), Norm),
+        map(preceded(kw("NORM"), alt((full, ident))), Norm),
         map(preceded(kw("PEAK"), ident), Peak),
         map(preceded(kw("COMBINE"), ident), Combine),
         map(preceded(kw("EQUIVALENT"), text), Equivalent),
@@ -170,4 +170,9 @@ fn band(i: In<'_>) -> Res<'_, VariabilityKind> {
         let (i, (value, error, when)) = (column, opt(preceded(mark(","), column)), when).parse(i)?;
         Ok((i, VariabilityKind::Band { name, value, error, when }))
     })
+}
+
+/// FULL is reserved (for the joins that are absent) and still the name of a norm.
+fn full(i: In<'_>) -> Res<'_, Ident> {
+    map(kw("FULL"), |span| Ident { text: "full".to_owned(), quoted: false, span }).parse(i)
 }

@@ -71,6 +71,7 @@ impl Display for CorrelateOption {
             Resample(rate) => write!(f, "RESAMPLE {}", Sum(rate)),
             Taper(fraction) => write!(f, "TAPER {fraction}"),
             Abs => f.write_str("ABS"),
+            Norm(name) if !name.quoted && name.text.eq_ignore_ascii_case("full") => write!(f, "NORM full"),
             Norm(name) => write!(f, "NORM {name}"),
             Peak(name) => write!(f, "PEAK {name}"),
             Combine(name) => write!(f, "COMBINE {name}"),

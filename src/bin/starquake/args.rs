@@ -1,0 +1,397 @@
+//! The arguments. Each subcommand becomes one statement of the language (`statement.rs`).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use starquake::model::time::Time;
+
+use crate::output::Format;
+
+const LONG_ABOUT: &str = "\
+An embedded, persistent index database with a small query language, to find and pair things in collections too \
+big to read every time: waveforms, events, sky catalogues.";
+
+const AFTER_HELP: &str = "\
+Without COMMAND: the prompt on a terminal, else the script on standard input.
+DB: the argument, else STARQUAKE_DB, else the only *.sqk of this directory. The first word is COMMAND if it is \
+the name of one (write ./status for a database of such a name), else DB.
+`import` and `demo` make the database where there is none.
+
+Exit code: 0 done, 4 no rows with --fail-if-empty, 1 a statement failed, 2 usage or syntax (nothing was run), \
+3 some inputs were unreadable, 5 locked or of a newer version, 130 interrupted, 141 the reader of the output has gone.
+
+  starquake archive.sqk import waveforms /data/sds --layout SDS
+  starquake archive.sqk query \"GAPS OF 'IU.ANMO.00.BH?' LONGER 1 s\" -o gaps.csv
+  starquake archive.sqk query -f pairs.sq -P radius=3arcsec
+  starquake help grammar";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "starquake", version, about, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
+#[command(disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// Database directory NAME.sqk
+    #[arg(value_name = "DB")]
+    pub(crate) database: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Where rows go. May stand before and behind the command.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Rows {
+    /// Gives $NAME a value that LET does not change; what is no expression is a text
+    #[arg(short = 'P', long = "param", value_name = "NAME=VALUE")]
+    pub(crate) parameters: Vec<String>,
+    /// Writes the rows to FILE when all went well (a file of that name is replaced)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// table, csv, tsv, json, ndjson, markdown, parquet [default: by FILE; table on a terminal, csv in a pipe]
+    #[arg(long, value_name = "FORMAT", value_parser = Format::parse)]
+    pub(crate) format: Option<Format>,
+    /// Exit code 4 when there are no rows
+    #[arg(long)]
+    pub(crate) fail_if_empty: bool,
+}
+
+impl Rows {
+    /// These options with those before the command where these say nothing.
+    pub(crate) fn or(mut self, before: Rows) -> Rows {
+        self.parameters.splice(0..0, before.parameters);
+        self.output = self.output.or(before.output);
+        self.format = self.format.or(before.format);
+        self.fail_if_empty |= before.fail_if_empty;
+        self
+    }
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "How to run")]
+pub(crate) struct Common {
+    /// Threads [default: one for each core]
+    #[arg(short = 'j', long, global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Memory of a statement: 500MB, 4GiB
+    #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) memory: Option<String>,
+    /// Refuses statements that write
+    #[arg(long, global = true)]
+    pub(crate) read_only: bool,
+    /// Stops a statement that takes longer: 30s, 5min, 1h
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// No counts and no messages, errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Shows each statement before it runs
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// No progress bar
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Colours (auto: NO_COLOR, CLICOLOR_FORCE and TERM=dumb are heeded)
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+    /// Exit code 1 instead of 3 when inputs were unreadable
+    #[arg(long, global = true)]
+    pub(crate) strict: bool,
+    /// Prints the statement and does not run it
+    #[arg(long, global = true)]
+    pub(crate) print_query: bool,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs statements: TEXT, -f FILE, or - for standard input
+    Query(QueryArgs),
+    /// Indexes waveform files, events, stations or a catalogue (IMPORT)
+    Import(Box<ImportArgs>),
+    /// Reads again what has changed (REFRESH)
+    Refresh(RefreshArgs),
+    /// Counts, sizes and freshness (SHOW STATUS)
+    Status(RowsOnly),
+    /// Checks a query file without running it, or every block of the database
+    Check(CheckArgs),
+    /// Missing data of channels (GAPS OF ...)
+    Gaps(GapsArgs),
+    /// How much of a span channels cover (COVERAGE OF ...)
+    Coverage(CoverageArgs),
+    /// Paths of the waveform files of channels
+    Files(FilesArgs),
+    /// Merges what imports and refreshes have left apart (COMPACT)
+    Compact {
+        /// Table or source; all when absent
+        name: Option<String>,
+    },
+    /// Makes a small world with known answers and runs every verb on it
+    Demo(crate::demo::Options),
+    /// Prints completions for a shell
+    Completions {
+        /// bash, elvish, fish, powershell, zsh
+        shell: Shell,
+    },
+    /// Prints this help, that of a command, or `grammar`
+    Help {
+        /// grammar, a command, or a word of the language
+        topic: Option<String>,
+    },
+}
+
+/// A command with no options of its own.
+#[derive(Debug, Args)]
+pub(crate) struct RowsOnly {
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// Statements, separated by `;`, or - for standard input
+    #[arg(value_name = "TEXT", conflicts_with = "file", allow_hyphen_values = true)]
+    pub(crate) text: Option<String>,
+    /// Query file, or - for standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+}
+
+/// What IMPORT reads.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ImportKind {
+    Waveforms,
+    Events,
+    Stations,
+    Catalog,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// What kind of data
+    #[arg(value_enum)]
+    pub(crate) kind: ImportKind,
+    /// File, directory or quoted glob
+    pub(crate) path: PathBuf,
+    /// Name of the source or catalogue
+    #[arg(long, value_name = "NAME")]
+    pub(crate) into: Option<String>,
+    /// Format of the input, where it cannot be told by its content
+    #[arg(long, value_name = "NAME")]
+    pub(crate) format: Option<String>,
+    /// SDS, BUD or a pattern: '{network}.{station}/{year}/*.mseed'
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) layout: Option<String>,
+    /// Column that names a row of the catalogue
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) key: Option<String>,
+    /// Columns of the position
+    #[arg(long, value_name = "RA,DEC", value_delimiter = ',', value_parser = parse_word)]
+    pub(crate) position: Vec<String>,
+    /// Columns of the proper motion
+    #[arg(long, value_name = "PMRA,PMDEC", value_delimiter = ',', value_parser = parse_word)]
+    pub(crate) motion: Vec<String>,
+    /// Frame of the position: icrs, fk5, galactic
+    #[arg(long, value_name = "FRAME")]
+    pub(crate) frame: Option<String>,
+    /// Epoch of the positions: a year or a column
+    #[arg(long, value_name = "YEAR|COLUMN")]
+    pub(crate) epoch: Option<String>,
+    /// Numbers that mean nothing: mag=-999,err=99.9
+    #[arg(long, value_name = "COLUMN=VALUE", value_delimiter = ',', value_parser = parse_pair)]
+    pub(crate) nulls: Vec<(String, String)>,
+    /// Column of the time of an epoch table
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) time: Option<String>,
+    /// Scale of that time: utc, tdb
+    #[arg(long, value_name = "SCALE", requires = "time")]
+    pub(crate) scale: Option<String>,
+    /// Units of columns: pmra=mas/yr,parallax=mas
+    #[arg(long, value_name = "COLUMN=UNIT", value_delimiter = ',', value_parser = parse_pair)]
+    pub(crate) units: Vec<(String, String)>,
+    /// Columns an epoch table is kept in order of
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = parse_word)]
+    pub(crate) sorted_by: Vec<String>,
+    /// Only waveform files that the times of this table need
+    #[arg(long, value_name = "TABLE", requires = "within")]
+    pub(crate) near: Option<String>,
+    /// How near: '1 h'
+    #[arg(long, value_name = "DURATION", requires = "near")]
+    pub(crate) within: Option<String>,
+    /// Condition on what file names tell
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) condition: Option<String>,
+    /// Adds to what the name holds
+    #[arg(long, conflicts_with = "replace")]
+    pub(crate) append: bool,
+    /// Takes the place of what the name holds
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RefreshArgs {
+    /// Source; all when absent
+    pub(crate) name: Option<String>,
+    /// Lists what would be done (SHOW CHANGES)
+    #[arg(long, conflicts_with = "full")]
+    pub(crate) dry_run: bool,
+    /// Also removes everything under a root that has gone
+    #[arg(long)]
+    pub(crate) full: bool,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Query file: is read to its end, nothing is run
+    #[arg(value_name = "FILE", required_unless_present_any = ["db", "fingerprint"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Reads every block of the database
+    #[arg(long)]
+    pub(crate) db: bool,
+    /// Prints a content hash of each table
+    #[arg(long)]
+    pub(crate) fingerprint: bool,
+}
+
+/// Channels, as one pattern or in four parts.
+#[derive(Debug, Args)]
+pub(crate) struct Channels {
+    /// NET.STA.LOC.CHA with * and ?; a blank location is --
+    #[arg(value_name = "CODES", conflicts_with_all = ["network", "station", "location", "channel"])]
+    pub(crate) codes: Option<String>,
+    /// Networks: IU,II
+    #[arg(long = "net", value_name = "CODES", value_delimiter = ',', alias = "network")]
+    pub(crate) network: Vec<String>,
+    /// Stations
+    #[arg(long = "sta", value_name = "CODES", value_delimiter = ',', alias = "station")]
+    pub(crate) station: Vec<String>,
+    /// Locations; -- is the blank one
+    #[arg(long = "loc", value_name = "CODES", value_delimiter = ',', alias = "location")]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) location: Vec<String>,
+    /// Channels: BH?,HHZ
+    #[arg(long = "cha", value_name = "CODES", value_delimiter = ',', alias = "channel")]
+    pub(crate) channel: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GapsArgs {
+    #[command(flatten)]
+    pub(crate) channels: Channels,
+    /// From this time (UTC) on
+    #[arg(long, value_parser = parse_time, requires = "end", alias = "starttime")]
+    pub(crate) start: Option<Time>,
+    /// To before this time
+    #[arg(long, value_parser = parse_time, requires = "start", alias = "endtime")]
+    pub(crate) end: Option<Time>,
+    /// Shortest gap shown: '1 s'
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) longer: Option<String>,
+    /// Largest step that is no gap: '0.5 samples'
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) tolerance: Option<String>,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CoverageArgs {
+    #[command(flatten)]
+    pub(crate) channels: Channels,
+    /// From this time (UTC) on
+    #[arg(long, value_parser = parse_time, requires = "end", alias = "starttime")]
+    pub(crate) start: Option<Time>,
+    /// To before this time
+    #[arg(long, value_parser = parse_time, requires = "start", alias = "endtime")]
+    pub(crate) end: Option<Time>,
+    /// Length of a bin: '1 d'
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) by: Option<String>,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FilesArgs {
+    #[command(flatten)]
+    pub(crate) channels: Channels,
+    /// From this time (UTC) on
+    #[arg(long, value_parser = parse_time, alias = "starttime")]
+    pub(crate) start: Option<Time>,
+    /// To before this time
+    #[arg(long, value_parser = parse_time, alias = "endtime")]
+    pub(crate) end: Option<Time>,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+}
+
+fn parse_time(text: &str) -> Result<Time, String> {
+    Time::parse(text).map_err(|e| match e.help {
+        Some(help) => format!("{}; {help}", e.reason),
+        None => e.reason,
+    })
+}
+
+fn parse_word(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a name is missing".to_owned()),
+        word => Ok(word.to_owned()),
+    }
+}
+
+/// `column=value` or `column value`.
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let text = text.trim();
+    let parts = text.split_once('=').or_else(|| text.split_once(char::is_whitespace));
+    match parts.map(|(name, value)| (name.trim(), value.trim())) {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("write COLUMN=VALUE".to_owned()),
+    }
+}
+
+/// A number and what stands behind it.
+fn number_and_unit(text: &str) -> Option<(f64, &str)> {
+    let text = text.trim();
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    number.parse().ok().map(|number| (number, unit.trim()))
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let scales = [("ms", 1e-3), ("s", 1.0), ("", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86_400.0)];
+    let seconds = number_and_unit(text)
+        .and_then(|(number, unit)| scales.iter().find(|s| s.0 == unit).map(|s| number * s.1))
+        .filter(|s| *s > 0.0);
+    let duration = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
+    duration.ok_or_else(|| "write a duration: 500ms, 30s, 5min, 1h".to_owned())
+}
+
+fn parse_size(text: &str) -> Result<String, String> {
+    const UNITS: &[&str] = &["kB", "MB", "GB", "KiB", "MiB", "GiB"];
+    match number_and_unit(text).filter(|(number, unit)| *number > 0.0 && UNITS.contains(unit)) {
+        Some((number, unit)) => Ok(format!("{number} {unit}")),
+        None => Err(format!("write a number and one of {}: 500MB, 4GiB", UNITS.join(", "))),
+    }
+}

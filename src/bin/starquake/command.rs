@@ -1,0 +1,272 @@
+//! Commands of the prompt that are no statements: `.help`, and the letters psql has for them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use starquake::error::{Error, Source};
+use starquake::lang::diagnostic::nearest;
+use starquake::lang::parse;
+
+use crate::exit::{say, tell};
+use crate::help;
+use crate::output::{Format, Target, replay};
+use crate::run::Runner;
+use crate::statement::{name_of, text_of};
+use crate::style::one_line;
+
+/// One command and its help.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    action: Action,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Help,
+    Tables,
+    Schema,
+    Mode,
+    Timer,
+    Last,
+    Output,
+    Edit,
+    History,
+    Include,
+    Expanded,
+    Quit,
+}
+
+/// All of them; letters of psql behind the words.
+pub(crate) const COMMANDS: &[Entry] = &[
+    entry(".help", "[TOPIC]", "this, or help about a command or word of the language", Action::Help),
+    entry(".tables", "", "tables and catalogues", Action::Tables),
+    entry(".schema", "[TABLE]", "columns of a table", Action::Schema),
+    entry(".mode", "[FORMAT]", "how rows are shown: table, csv, json, markdown, ...", Action::Mode),
+    entry(".timer", "[on|off]", "time of each statement", Action::Timer),
+    entry(".last", "[FILE]", "all rows of the last answer, here or to a file", Action::Last),
+    entry(".output", "[FILE]", "rows go to FILE; without it back to the terminal", Action::Output),
+    entry(".edit", "", "the last statement in $EDITOR", Action::Edit),
+    entry(".history", "[N]", "the last N statements", Action::History),
+    entry(".quit", "", "leave (also Ctrl-D)", Action::Quit),
+    entry("\\d", "[TABLE]", "tables, or the columns of one", Action::Schema),
+    entry("\\dt", "", "tables", Action::Tables),
+    entry("\\x", "", "one line for each cell, on or off", Action::Expanded),
+    entry("\\timing", "[on|off]", "as .timer", Action::Timer),
+    entry("\\i", "FILE", "runs a query file", Action::Include),
+    entry("\\e", "", "as .edit", Action::Edit),
+    entry("\\?", "", "as .help", Action::Help),
+    entry("\\q", "", "as .quit", Action::Quit),
+];
+
+const fn entry(name: &'static str, arguments: &'static str, about: &'static str, action: Action) -> Entry {
+    Entry { name, arguments, about, action }
+}
+
+/// What the prompt does after a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The next line.
+    Prompt,
+    /// End.
+    Quit,
+    /// Show the last N statements.
+    History(usize),
+    /// Let the user edit the last statement.
+    Edit,
+}
+
+/// Is the line a command, not a part of a statement?
+pub(crate) fn is_command(line: &str) -> bool {
+    let mut chars = line.trim_start().chars();
+    match chars.next() {
+        Some('\\') => true,
+        // `.5` begins no statement either, but is a number.
+        Some('.') => chars.next().is_none_or(|c| c.is_ascii_alphabetic()),
+        _ => false,
+    }
+}
+
+/// Runs a command.
+pub(crate) fn run(line: &str, runner: &mut Runner<'_>) -> Next {
+    let line = line.trim().trim_end_matches(';').trim_end();
+    let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim();
+    let exact = COMMANDS.iter().find(|c| c.name == name);
+    let found = exact.or_else(|| match name {
+        ".exit" => COMMANDS.iter().find(|c| c.name == ".quit"),
+        _ => None,
+    });
+    let Some(entry) = found else {
+        complain(&unknown(name), runner);
+        return Next::Prompt;
+    };
+    match entry.action {
+        Action::Quit => return Next::Quit,
+        Action::Edit => return Next::Edit,
+        Action::History => return Next::History(rest.parse().unwrap_or(20)),
+        Action::Help => show_help(rest, runner),
+        Action::Tables => statement("SHOW TABLES".to_owned(), runner),
+        Action::Schema if rest.is_empty() => statement("SHOW TABLES".to_owned(), runner),
+        Action::Schema => statement(format!("DESCRIBE {}", dotted(rest)), runner),
+        Action::Include if rest.is_empty() => complain("which file? \\i FILE", runner),
+        Action::Include => statement(format!("INCLUDE {}", text_of(rest)), runner),
+        Action::Mode => mode(rest, runner),
+        Action::Timer => timer(rest, runner),
+        Action::Last => last(rest, runner),
+        Action::Output => output(rest, runner),
+        Action::Expanded => {
+            runner.target.is_expanded = !runner.target.is_expanded;
+            say(if runner.target.is_expanded { "one line for each cell" } else { "one line for each row" });
+        }
+    }
+    Next::Prompt
+}
+
+fn unknown(name: &str) -> String {
+    let near = nearest(name, COMMANDS.iter().map(|c| c.name));
+    let help = near.map_or(".help lists them".to_owned(), |near| format!("did you mean `{near}`?"));
+    format!("there is no command `{name}`\n  help: {help}")
+}
+
+fn complain(message: &str, runner: &Runner<'_>) {
+    crate::exit::usage(message, runner.target.streams.stderr_color);
+}
+
+fn show_help(topic: &str, runner: &Runner<'_>) {
+    if !topic.is_empty() {
+        match help::topic(Some(topic)) {
+            Ok(text) => say(text.trim_end()),
+            Err(message) => complain(&message, runner),
+        }
+        return;
+    }
+    for entry in COMMANDS {
+        say(&format!("{:<8} {:<9} {}", entry.name, entry.arguments, entry.about));
+    }
+    say("A statement ends with `;`. `.help grammar` prints the language, `.help CORRELATE` a part of it.");
+}
+
+/// Each part of `a.b` as a name.
+fn dotted(name: &str) -> String {
+    name.split('.').map(name_of).collect::<Vec<_>>().join(".")
+}
+
+/// Runs a statement that a command stands for.
+fn statement(text: String, runner: &mut Runner<'_>) {
+    let source = Source { name: "<prompt>".to_owned(), text };
+    match parse::script(&source.name, &source.text) {
+        Ok(statements) => {
+            runner.script(&source, &statements);
+        }
+        Err(diagnostic) => tell(&diagnostic.into(), None, None, runner.target.streams.stderr_color),
+    }
+}
+
+fn mode(name: &str, runner: &mut Runner<'_>) {
+    if name.is_empty() {
+        say(runner.target.format.name());
+        return;
+    }
+    let target = Format::parse(name)
+        .and_then(|format| Target::new(runner.target.path.clone(), Some(format), runner.target.streams));
+    match target {
+        Ok(mut target) => {
+            target.is_expanded = runner.target.is_expanded;
+            runner.target = target;
+        }
+        Err(message) => complain(&message, runner),
+    }
+}
+
+fn timer(rest: &str, runner: &mut Runner<'_>) {
+    match rest {
+        "on" => runner.manner.has_timer = true,
+        "off" => runner.manner.has_timer = false,
+        "" => runner.manner.has_timer = !runner.manner.has_timer,
+        _ => return complain("write .timer on or .timer off", runner),
+    }
+    say(if runner.manner.has_timer { "timer on" } else { "timer off" });
+}
+
+/// All rows of the last answer.
+fn last(rest: &str, runner: &mut Runner<'_>) {
+    let Some(kept) = &runner.last else {
+        return complain("there is no answer yet", runner);
+    };
+    if !kept.is_complete {
+        let message = "the last answer was too large to be kept\n  help: run it again with .output FILE, or COPY (...) TO 'file'";
+        return complain(message, runner);
+    }
+    let streams = runner.target.streams;
+    let path = (!rest.is_empty()).then(|| PathBuf::from(rest));
+    let format = if path.is_some() { None } else { Some(runner.target.format) };
+    let target = Target::new(path, format, streams);
+    let result = target.map_err(|m| Error::Refused { message: m, help: None }).and_then(|mut target| {
+        target.shows_all = true;
+        target.is_expanded = runner.target.is_expanded;
+        replay(kept, &mut target)
+    });
+    if let Err(error) = result {
+        tell(&error, None, None, streams.stderr_color);
+    }
+}
+
+fn output(rest: &str, runner: &mut Runner<'_>) {
+    let path = (!rest.is_empty()).then(|| PathBuf::from(rest));
+    match Target::new(path, None, runner.target.streams) {
+        Ok(target) => {
+            if let Some(path) = &target.path {
+                say(&format!(
+                    "the next answer goes to {}; .output alone ends that",
+                    one_line(&path.to_string_lossy())
+                ));
+            }
+            runner.target = target;
+        }
+        Err(message) => complain(&message, runner),
+    }
+}
+
+/// The text after the user has edited it; the error is a sentence.
+pub(crate) fn edit(text: &str) -> Result<String, String> {
+    let editor =
+        ["VISUAL", "EDITOR"].iter().find_map(|v| std::env::var(v).ok().filter(|e| !e.trim().is_empty()));
+    let editor = editor.ok_or("which editor? Set EDITOR")?;
+    let file = tempfile::Builder::new().suffix(".sq").tempfile().map_err(|e| e.to_string())?;
+    fs::write(file.path(), text).map_err(|e| e.to_string())?;
+    let mut words = editor.split_whitespace();
+    let status = process::Command::new(words.next().unwrap_or("vi")).args(words).arg(file.path()).status();
+    if !status.map_err(|e| format!("cannot run {editor}: {e}"))?.success() {
+        return Err(format!("{editor} failed: nothing was run"));
+    }
+    read(file.path())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_told_from_statements() {
+        let cases = [
+            (".help", true),
+            ("\\d x", true),
+            (" .quit", true),
+            (".5", false),
+            ("SELECT 1;", false),
+            ("", false),
+        ];
+        for (line, want) in cases {
+            assert_eq!(is_command(line), want, "{line}");
+        }
+        assert!(unknown(".tabels").contains("`.tables`"));
+    }
+}
