@@ -32,8 +32,11 @@ fn samples(count: i32) -> Vec<i32> {
 /// Files of both versions, short records, odd rates, mixed.
 pub fn mseed() -> Vec<Vec<u8>> {
     let mut all = vec![];
-    for (count, rate, length) in [(100, 100.0, 512), (300, 0.1, 128), (50, 33.333, 256), (1, 1.0, 512), (700, 20.0, 1024)] {
-        let signal = Signal { code: &code("00"), start: time(), sampling_rate: rate, samples: &samples(count) };
+    for (count, rate, length) in
+        [(100, 100.0, 512), (300, 0.1, 128), (50, 33.333, 256), (1, 1.0, 512), (700, 20.0, 1024)]
+    {
+        let signal =
+            Signal { code: &code("00"), start: time(), sampling_rate: rate, samples: &samples(count) };
         let (mut two, mut three) = (vec![], vec![]);
         mseed2::write_records(&mut two, &signal, length).expect("records");
         mseed3::write_records(&mut three, &signal, length).expect("records");
@@ -159,8 +162,11 @@ pub fn hypodd_phase() -> Vec<Vec<u8>> {
     let (events, picks) = events();
     let mut out = vec![];
     hypodd::write_phases(&mut out, &events, &picks).expect("phases");
-    let list = "20200101  00000123   35.5000  -117.2500      5.500   1.5    0.10    0.20   0.05          1\n".repeat(2);
-    let reloc = "1 35.5 -117.25 5.5 10.0 20.0 30.0 1.0 2.0 3.0 2020 1 1 0 0 1.230 1.5 10 11 12 13 0.1 0.2 1\n".repeat(2);
+    let list = "20200101  00000123   35.5000  -117.2500      5.500   1.5    0.10    0.20   0.05          1\n"
+        .repeat(2);
+    let reloc =
+        "1 35.5 -117.25 5.5 10.0 20.0 30.0 1.0 2.0 3.0 2020 1 1 0 0 1.230 1.5 10 11 12 13 0.1 0.2 1\n"
+            .repeat(2);
     vec![out, list.into_bytes(), reloc.into_bytes()]
 }
 
@@ -190,7 +196,8 @@ fn written(format: Format, rows: usize) -> Vec<u8> {
     let batch = sample_batch(rows).project(&[0, 1, 2, 3]).expect("columns");
     let schema = Schema::from_arrow(&batch.schema());
     let out = Shared::default();
-    let mut writer = Writer::new(format, Path::new("seed"), &schema, Box::new(out.clone())).expect("a writer");
+    let mut writer =
+        Writer::new(format, Path::new("seed"), &schema, Box::new(out.clone())).expect("a writer");
     writer.write(&batch).expect("rows");
     writer.finish().expect("an end");
     out.0.lock().expect("one thread").clone()
@@ -198,7 +205,12 @@ fn written(format: Format, rows: usize) -> Vec<u8> {
 
 /// As we write it, and traps by hand.
 pub fn csv() -> Vec<Vec<u8>> {
-    let hand = ["a,b,c\n1,2.5,\"x, \"\"y\"\"\"\n,nan,\n", "\u{feff}t;u\r\n2020-01-01T00:00:00;0x1p3\r\n1,5;1_000\r\n", "a\tb\n1e400\t99999999999999999999\n", "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: a, datatype: float64, unit: deg}\na\n1.5\n"];
+    let hand = [
+        "a,b,c\n1,2.5,\"x, \"\"y\"\"\"\n,nan,\n",
+        "\u{feff}t;u\r\n2020-01-01T00:00:00;0x1p3\r\n1,5;1_000\r\n",
+        "a\tb\n1e400\t99999999999999999999\n",
+        "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: a, datatype: float64, unit: deg}\na\n1.5\n",
+    ];
     let mut all = vec![written(Format::Csv, 20)];
     all.extend(hand.iter().map(|t| t.as_bytes().to_vec()));
     all
@@ -212,7 +224,8 @@ pub fn parquet() -> Vec<Vec<u8>> {
 /// The query files of the grammar, whole and by statement.
 pub fn query() -> Vec<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../grammar/queries");
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).expect("queries").map(|e| e.expect("an entry").path()).collect();
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("queries").map(|e| e.expect("an entry").path()).collect();
     paths.sort();
     let mut all = vec![];
     for path in paths {

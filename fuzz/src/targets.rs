@@ -151,7 +151,8 @@ pub fn query(data: &[u8]) {
         Ok(statements) => {
             for statement in statements {
                 let printed = statement.to_string();
-                let again = parse::statement("printed", &printed).unwrap_or_else(|d| panic!("{printed}: {}", d.message));
+                let again = parse::statement("printed", &printed)
+                    .unwrap_or_else(|d| panic!("{printed}: {}", d.message));
                 assert_eq!(again.to_string(), printed);
             }
         }
@@ -217,7 +218,9 @@ pub fn segment(data: &[u8]) {
 }
 
 fn open_segment(store: &Store, root: &Path, bytes: &[u8]) {
-    let word = |at: usize| bytes.get(at..at + 8).and_then(|b| <[u8; 8]>::try_from(b).ok()).map_or(0, u64::from_le_bytes);
+    let word = |at: usize| {
+        bytes.get(at..at + 8).and_then(|b| <[u8; 8]>::try_from(b).ok()).map_or(0, u64::from_le_bytes)
+    };
     let reference = SegmentRef {
         file: "000000000099-fuzz.seg".to_owned(),
         rows: word(24),
@@ -262,4 +265,3 @@ pub fn good_segment(rows: usize) -> Vec<u8> {
     let reference = writer.publish(builder).expect("published");
     fs::read(root.join("segments").join(reference.file)).expect("the segment")
 }
-

@@ -15,7 +15,9 @@ fn main() -> ExitCode {
     match words[..] {
         ["--seeds", folder] => write_seeds(folder),
         ["all", "--mutate", count, ref rest @ ..] => {
-            let run = |target: &Target| mutated(target, number(count), rest.first().map_or(1, |s| number(s) as u64));
+            let run = |target: &Target| {
+                mutated(target, number(count), rest.first().map_or(1, |s| number(s) as u64))
+            };
             let failed: usize = TARGETS.iter().map(run).sum();
             ExitCode::from(u8::from(failed > 0))
         }

@@ -1,6 +1,6 @@
 //! The syntax tree of expressions.
 
-use super::{Ident, Name, Number, Query, Range, Text};
+use super::{Ident, Name, Number, Query, Range};
 use crate::error::Span;
 
 /// An expression and its place.
