@@ -159,6 +159,9 @@ impl Database {
         let session = run.session.clone();
         let context = Context { tables: &tables, session: &session, notices: &notices, cancel: &self.cancel };
         let value = work(&context, run)?;
+        if let Some(refusals) = notices.refusals() {
+            run.session.refusals = Some(refusals);
+        }
         let outcome =
             Outcome { notices: notices.lines(), footer: notices.footer_lines(), ..Outcome::default() };
         Ok((value, outcome))

@@ -1,4 +1,12 @@
 //! The one integration-test binary; each module says what it proves.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails there and says why"
+)]
 
 /// Helpers: a database in a temporary directory, answers as CSV, the real data where they are.
 mod support;
@@ -9,6 +17,8 @@ mod child;
 mod cli;
 /// The demo: exit code and the truth it finds again.
 mod demo;
+/// The README and docs/: their blocks are run.
+mod readme;
 /// Helpers: small waveform archives, made by our own writers.
 mod tree;
 

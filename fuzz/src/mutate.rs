@@ -43,7 +43,8 @@ fn change(data: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut Random) {
     let at = random.below(data.len());
     // Headers decide more than what follows them.
     let at = if random.below(2) == 0 { at.min(random.below(128)) } else { at };
-    let end = (at + random.below(1 << (1 + random.below(9)))).min(data.len());
+    let most = 1 << (1 + random.below(9));
+    let end = (at + random.below(most)).min(data.len());
     match random.below(9) {
         0 if !data.is_empty() => data[at] ^= 1 << random.below(8),
         1 if !data.is_empty() => data[at] = random.next() as u8,

@@ -39,7 +39,7 @@ impl Database {
         let notices = Notices::default();
         let context = Context { tables: &tables, session: &session, notices: &notices, cancel: &self.cancel };
         let mut all = vec![];
-        for name in tables.names().into_iter().filter(|n| n != "sources") {
+        for name in tables.names().into_iter().filter(|n| n != "sources" && n != "refusals") {
             let Some(info) = tables.find(&name) else { continue };
             let shown = (0..info.columns.len()).filter(|&i| !info.columns[i].is_hidden);
             let columns: Vec<usize> = shown.collect();

@@ -38,8 +38,8 @@ fn with_hints(node: Node) -> Node {
         }
         Plan::Match(m) => Plan::Match(Match { left: boxed(m.left), right: boxed(m.right), ..m }),
         Plan::Pairs { events, spec } => Plan::Pairs { events: boxed(events), spec },
-        Plan::Correlate { events, against, spec, refusals } => {
-            Plan::Correlate { events: boxed(events), against: against.map(boxed), spec, refusals }
+        Plan::Correlate { events, against, spec } => {
+            Plan::Correlate { events: boxed(events), against: against.map(boxed), spec }
         }
         Plan::Variability { input, keys, bands, spec } => {
             Plan::Variability { input: boxed(input), keys, bands, spec }
@@ -182,8 +182,8 @@ fn whole(plan: Plan) -> Plan {
             Plan::SetOp { kind, all: keep, left: all(left), right: all(right) }
         }
         Plan::Pairs { events, spec } => Plan::Pairs { events: all(events), spec },
-        Plan::Correlate { events, against, spec, refusals } => {
-            Plan::Correlate { events: all(events), against: against.map(all), spec, refusals }
+        Plan::Correlate { events, against, spec } => {
+            Plan::Correlate { events: all(events), against: against.map(all), spec }
         }
         Plan::Variability { input, keys, bands, spec } => {
             let bands: Vec<BandPlan> = bands;

@@ -321,8 +321,6 @@ pub enum Plan {
         against: Option<Box<Node>>,
         /// How.
         spec: Box<correlate::Spec>,
-        /// The rows that could not be measured, instead of those that were.
-        refusals: bool,
     },
     /// Light-curve statistics.
     Variability {

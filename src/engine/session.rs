@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::bind::value::Bound;
 use crate::error::{Error, Result, Source};
 use crate::lang::syntax::Query;
+use crate::model::table::Batch;
 
 /// A value of LET or of the command line.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Session {
     pub pinned: std::collections::BTreeSet<String>,
     /// SET values.
     pub settings: BTreeMap<String, String>,
+    /// What the last CORRELATE could not measure: the table `refusals`.
+    pub refusals: Option<Batch>,
 }
 
 /// Asks a running statement to stop; shared with a signal handler or another thread.
@@ -69,6 +72,7 @@ impl Cancel {
 pub struct Notices {
     lines: Mutex<Vec<String>>,
     footer: Mutex<Vec<String>>,
+    refusals: Mutex<Option<Batch>>,
 }
 
 impl Notices {
@@ -80,6 +84,18 @@ impl Notices {
     /// A part of the footer: `30,000 without partner`.
     pub fn footer(&self, line: String) {
         push_once(&self.footer, line);
+    }
+
+    /// The table `refusals` of the statements to come.
+    pub fn keep_refusals(&self, rows: Batch) {
+        if let Ok(mut kept) = self.refusals.lock() {
+            *kept = Some(rows);
+        }
+    }
+
+    /// What CORRELATE refused in this statement, if it ran.
+    pub fn refusals(&self) -> Option<Batch> {
+        self.refusals.lock().ok().and_then(|kept| kept.clone())
     }
 
     /// The warnings so far.

@@ -72,6 +72,7 @@ fn tables(context: &Context<'_>) -> Result<Batch> {
         let Some(info) = context.tables.find(&name) else { continue };
         let count = match (info.rows, name.as_str()) {
             (Some(rows), _) => rows as i64,
+            (None, "refusals") => context.session.refusals.as_ref().map_or(0, Batch::num_rows) as i64,
             (None, "files") => context.tables.archive()?.counts().0 as i64,
             (None, _) => context.tables.archive()?.counts().1 as i64,
         };

@@ -7,6 +7,7 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, TimestampNanosecondArray};
 
 use super::expr::arrow_error;
+use super::ops::correlate::refusals_schema;
 use super::plan::{OutColumn, Role};
 use crate::error::Result;
 use crate::format::event;
@@ -46,7 +47,7 @@ pub struct TableInfo {
 }
 
 /// Built-in tables, in the order of SHOW TABLES.
-pub const BUILT_IN: &[&str] = &["sources", "files", "segments", "stations", "events", "picks"];
+pub const BUILT_IN: &[&str] = &["sources", "files", "segments", "stations", "events", "picks", "refusals"];
 
 impl<'a> Tables<'a> {
     /// Of a snapshot.
@@ -86,7 +87,7 @@ impl<'a> Tables<'a> {
         let columns = built_in_schema(name).columns.into_iter().map(|c| role_of(name, c)).collect();
         let stored = self.entry(name).map(|e| e.segments.iter().map(|s| s.rows).sum());
         let rows = match name {
-            "files" | "segments" => None,
+            "files" | "segments" | "refusals" => None,
             "sources" => Some(self.snapshot.catalogue().sources.len() as u64),
             _ => Some(stored.unwrap_or(0)),
         };
@@ -137,6 +138,7 @@ pub fn built_in_schema(name: &str) -> Schema {
         schema
     };
     match name {
+        "refusals" => refusals_schema(),
         "sources" => {
             Schema::new(vec![text("name"), text("kind"), text("root"), text("options"), time("last_refresh")])
         }

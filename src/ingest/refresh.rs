@@ -222,12 +222,9 @@ fn checked_walk(root: &Path, source: &SourceEntry, known: &Known<'_>, job: &Job<
     );
     let metadata = match fs::metadata(root) {
         Ok(metadata) => metadata,
-        Err(error) if job.full && error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok((Walk::default(), 0));
-        }
+        Err(error) if job.full && error.kind() == std::io::ErrorKind::NotFound => return Ok((Walk::default(), 0)),
         Err(error) => {
-            let message =
-                format!("the root of {} cannot be reached: {}: {error}", source.name, root.display());
+            let message = format!("the root of {} cannot be reached: {}: {error}", source.name, root.display());
             return Err(Error::refused(message, confirm));
         }
     };
@@ -250,18 +247,12 @@ fn checked_walk(root: &Path, source: &SourceEntry, known: &Known<'_>, job: &Job<
         return single_file(root, &metadata).map(|w| (w, device));
     }
     let walk = walk(root, job.database).map_err(|e| {
-        Error::refused(
-            format!("the root of {} cannot be listed: {}: {e}", source.name, root.display()),
-            confirm.clone(),
-        )
+        Error::refused(format!("the root of {} cannot be listed: {}: {e}", source.name, root.display()), confirm.clone())
     })?;
     if walk.entries.is_empty() && walk.unlisted.is_empty() && is_careful {
         let count = known.len();
-        let message = format!(
-            "the root of {} is empty, the index has {count} files of it: {}",
-            source.name,
-            root.display()
-        );
+        let message =
+            format!("the root of {} is empty, the index has {count} files of it: {}", source.name, root.display());
         return Err(Error::refused(message, confirm));
     }
     Ok((walk, device))
@@ -271,10 +262,7 @@ fn checked_walk(root: &Path, source: &SourceEntry, known: &Known<'_>, job: &Job<
 fn single_file(root: &Path, metadata: &fs::Metadata) -> Result<Walk> {
     let entry = super::walk::entry(vec![], metadata);
     if !entry.is_regular {
-        return Err(Error::refused(
-            format!("{} is not a file", root.display()),
-            "name a file or a directory",
-        ));
+        return Err(Error::refused(format!("{} is not a file", root.display()), "name a file or a directory"));
     }
     Ok(Walk { entries: vec![entry], ..Walk::default() })
 }
@@ -298,6 +286,8 @@ fn compare(entry: Entry, place: Place, dangling: Option<&str>, at: (&Archive, &P
         return;
     } else if !entry.is_regular {
         if was_unreachable { ChangeKind::Again } else { ChangeKind::Touched }
+    } else if entry.is_younger_than(known.ctime_ns) {
+        ChangeKind::Changed
     } else {
         plan.probed += 1;
         match signature_only(&join(root, &entry.path)) {
@@ -330,10 +320,11 @@ fn pair_moves(new: Vec<Entry>, gone: Vec<(Vec<u8>, Place)>, at: (&Archive, &Path
     let is_sure = |file: &FileRow| !file.is_unsure && file.state != UNREACHABLE;
     let mut rest = vec![];
     for entry in new {
-        match take(&mut by_shape, &entry, |p| row(p).inode == entry.inode && is_sure(&row(p))) {
-            Some(place) => {
-                plan.changes.push(change(ChangeKind::Moved, entry.path.clone(), Some(entry), Some(place)))
-            }
+        let is_same = |file: FileRow| {
+            file.inode == entry.inode && !entry.is_younger_than(file.ctime_ns) && is_sure(&file)
+        };
+        match take(&mut by_shape, &entry, |p| is_same(row(p))) {
+            Some(place) => plan.changes.push(change(ChangeKind::Moved, entry.path.clone(), Some(entry), Some(place))),
             None => rest.push(entry),
         }
     }
@@ -363,10 +354,7 @@ fn take(gone: &mut Gone, entry: &Entry, meets: impl Fn(&Place) -> bool) -> Optio
 pub fn refresh(writer: &mut Writer, job: &Job<'_>) -> Result<Report> {
     let archive = Archive::open(writer.catalogue(), writer)?;
     let Some(source) = writer.catalogue().source(job.source).cloned() else {
-        return Err(Error::refused(
-            format!("there is no source `{}`", job.source),
-            "SHOW SOURCES lists them",
-        ));
+        return Err(Error::refused(format!("there is no source `{}`", job.source), "SHOW SOURCES lists them"));
     };
     // Before the walk: a file that changes behind it is unsure.
     let scan_ns = now_ns();
@@ -432,10 +420,10 @@ fn apply(
 ) -> Result<Report> {
     let (archive, source, scan_ns) = state;
     let root = root_path(source);
-    let is_carried =
-        |c: &&Change| matches!(c.kind, ChangeKind::Moved | ChangeKind::Unreachable | ChangeKind::Touched);
-    let parts: HashSet<usize> =
-        changes.iter().filter(is_carried).filter_map(|c| c.known).map(|p| p.part).collect();
+    let is_carried = |c: &&Change| {
+        matches!(c.kind, ChangeKind::Moved | ChangeKind::Unreachable | ChangeKind::Touched)
+    };
+    let parts: HashSet<usize> = changes.iter().filter(is_carried).filter_map(|c| c.known).map(|p| p.part).collect();
     let by_file: HashMap<usize, HashMap<u32, Vec<usize>>> =
         parts.into_iter().map(|part| (part, archive.parts[part].segments_by_file())).collect();
     let rows: Vec<Option<Read>> = changes
@@ -459,12 +447,7 @@ fn apply(
         }
     }
     let files = rows.into_iter().flatten().map(|r| (r.file, r.segments)).collect();
-    commit_part(
-        writer,
-        source,
-        files,
-        dead.into_iter().map(|(p, rows)| (&archive.parts[p], rows)).collect(),
-    )?;
+    commit_part(writer, source, files, dead.into_iter().map(|(p, rows)| (&archive.parts[p], rows)).collect())?;
     Ok(report)
 }
 
@@ -479,12 +462,7 @@ fn one_change(
         (ChangeKind::Removed, ..) => Ok(None),
         (ChangeKind::Moved | ChangeKind::Touched, Some(entry), Some(place)) => {
             let mut read = carried(archive, by_file, place);
-            read.file = FileRow {
-                path: entry.path.clone(),
-                ctime_ns: entry.ctime_ns,
-                inode: entry.inode,
-                ..read.file
-            };
+            read.file = FileRow { path: entry.path.clone(), ctime_ns: entry.ctime_ns, inode: entry.inode, ..read.file };
             Ok(Some(read))
         }
         (ChangeKind::Unreachable, _, Some(place)) => {
@@ -537,11 +515,7 @@ fn commit_part(
 
 fn archive_table(catalogue: &mut Catalogue) -> &mut TableEntry {
     let place = catalogue.tables.iter().position(|t| t.name == ARCHIVE_TABLE).unwrap_or_else(|| {
-        let entry = TableEntry {
-            name: ARCHIVE_TABLE.to_owned(),
-            kind: "archive".to_owned(),
-            ..TableEntry::default()
-        };
+        let entry = TableEntry { name: ARCHIVE_TABLE.to_owned(), kind: "archive".to_owned(), ..TableEntry::default() };
         catalogue.tables.push(entry);
         catalogue.tables.len() - 1
     });
@@ -552,8 +526,7 @@ fn archive_table(catalogue: &mut Catalogue) -> &mut TableEntry {
 fn compact_if_due(writer: &mut Writer, source: &str) -> Result<()> {
     let archive = Archive::open(writer.catalogue(), writer)?;
     let parts = archive.parts.iter().filter(|p| p.source == source);
-    let (count, files, dead) =
-        parts.fold((0, 0, 0), |(c, f, d), p| (c + 1, f + p.file_count(), d + p.dead.len()));
+    let (count, files, dead) = parts.fold((0, 0, 0), |(c, f, d), p| (c + 1, f + p.file_count(), d + p.dead.len()));
     if count > limits::DELTAS || dead * 10 > files {
         compact(writer, source)?;
     }

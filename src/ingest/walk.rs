@@ -24,8 +24,17 @@ pub struct Entry {
     pub ctime_ns: i64,
     /// Inode number.
     pub inode: u64,
+    /// When the inode was made, ns since 1970, where the file system tells: inode numbers are used again.
+    pub born_ns: Option<i64>,
     /// A pipe, device or socket is listed and never opened.
     pub is_regular: bool,
+}
+
+impl Entry {
+    /// Was this inode made after an older one of its number was last seen to change?
+    pub fn is_younger_than(&self, ctime_ns: i64) -> bool {
+        self.born_ns.is_some_and(|born_ns| born_ns > ctime_ns)
+    }
 }
 
 /// What a walk found.
@@ -58,6 +67,10 @@ pub fn entry(path: Vec<u8>, metadata: &Metadata) -> Entry {
         mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
         ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
         inode: metadata.ino(),
+        born_ns: metadata.created().ok().and_then(|t| {
+            let elapsed = t.duration_since(std::time::UNIX_EPOCH).ok()?;
+            i64::try_from(elapsed.as_nanos()).ok()
+        }),
         is_regular: metadata.is_file(),
     }
 }

@@ -20,7 +20,7 @@ use starquake::lang::parse;
 
 use crate::args::ColorChoice;
 use crate::exit;
-use crate::style::{Streams, paint};
+use crate::style::Streams;
 use story::{Story, seconds};
 
 /// Seeds everything that is made here.

@@ -88,7 +88,6 @@ impl Binder<'_> {
             events: Box::new(events),
             against: against.map(Box::new),
             spec: Box::new(spec),
-            refusals: false,
         };
         Ok(Node { plan, columns: schema.columns.into_iter().map(OutColumn::plain).collect() })
     }

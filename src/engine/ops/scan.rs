@@ -9,6 +9,7 @@ use arrow_array::{ArrayRef, StringArray};
 use arrow_schema::DataType;
 
 use super::archive;
+use super::correlate::refusals_schema;
 use super::join::with_rows;
 use super::sort::sort;
 use crate::engine::bind::Context;
@@ -28,6 +29,7 @@ pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result
     let schema = node.schema();
     let whole = match plan.table.as_str() {
         "sources" => Some(context.tables.sources()?),
+        "refusals" => Some(context.session.refusals.clone().unwrap_or_else(|| refusals_schema().empty())),
         "files" => Some(archive::files(context.tables.archive()?)?),
         "segments" => Some(archive::segments(context.tables.archive()?)?),
         _ => None,

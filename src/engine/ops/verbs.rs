@@ -24,7 +24,7 @@ pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
             tell_pairs(&found.stats, context);
             pair::pairs_batch(&catalogue, &found)
         }
-        Plan::Correlate { events, against, spec, refusals } => {
+        Plan::Correlate { events, against, spec } => {
             let mut all = catalogue(events, context)?;
             if let Some(against) = against {
                 all = all.against(catalogue(against, context)?)?;
@@ -32,7 +32,8 @@ pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
             let waveforms = StoredWaveforms::new(context.tables.archive()?);
             let done = correlate::correlate(all, stations(context)?.as_ref(), &waveforms, spec)?;
             tell_correlate(&done.stats, context);
-            Ok(if *refusals { done.refusals } else { done.rows })
+            context.notices.keep_refusals(done.refusals);
+            Ok(done.rows)
         }
         _ => Err(Error::refused("this plan is not a verb", "")),
     }

@@ -10,13 +10,14 @@ const LEAP_DAYS: [i64; 27] = [
     8582, 8947, 9496, 10_043, 10_592, 13_149, 14_245, 15_522, 16_617, 17_167,
 ];
 
-/// Nanoseconds of the leap seconds between the first and the last of a run of samples.
+/// Nanoseconds of the leap seconds between the first and the last of a run of samples, `last` being counted without
+/// them: a run that ends within a leap second, which is stored as second 0 of the next minute, has not passed it.
 pub(crate) fn leap_ns(start: Time, last: Time) -> i64 {
     let newest = LEAP_DAYS[LEAP_DAYS.len() - 1] * NS_PER_DAY;
     if start.0 >= newest {
         return 0;
     }
-    let inside = |&&day: &&i64| start.0 < day * NS_PER_DAY && day * NS_PER_DAY <= last.0;
+    let inside = |&&day: &&i64| start.0 < day * NS_PER_DAY && day * NS_PER_DAY + NS_PER_S <= last.0;
     LEAP_DAYS.iter().filter(inside).count() as i64 * NS_PER_S
 }
 
@@ -35,6 +36,8 @@ mod tests {
             ("2016-12-31T23:59:00", "2017-01-01T00:00:10", 1),
             ("2017-01-01T00:00:00", "2017-01-02T00:00:00", 0),
             ("2016-12-31T23:59:00", "2016-12-31T23:59:59.9", 0),
+            ("2016-12-31T23:59:59.66", "2017-01-01T00:00:00.53", 0),
+            ("2016-12-31T23:59:59.66", "2017-01-01T00:00:01", 1),
             ("1971-01-01", "2020-01-01", 27),
         ];
         for (start, last, seconds) in cases {

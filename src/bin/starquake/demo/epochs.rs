@@ -62,7 +62,7 @@ impl Epochs {
         epochs
     }
 
-    /// Epochs of one source: two a half-year or so, in no order of sources' making.
+    /// Some 60 epochs of one source, on days in no order.
     fn add(&mut self, source: i64, behaviour: &Behaviour, random: &mut Random) {
         let count = 50 + random.below(21);
         let means = [random.uniform(11.0, 15.0), random.uniform(10.5, 14.5)];
@@ -70,10 +70,10 @@ impl Epochs {
             let day = random.uniform(0.0, SURVEY_D.1);
             self.ids.push(source);
             self.values[0].push(SURVEY_D.0 + (1e6 * day).round() / 1e6);
-            for band in 0..2 {
+            for (band, (mean, slope)) in means.iter().zip(behaviour.slopes).enumerate() {
                 let error = (1e4 * random.uniform(0.02, 0.04)).round() / 1e4;
                 let noise = error.hypot(behaviour.scatter) * random.normal();
-                let value = means[band] + behaviour.slopes[band] * day / 365.25 + noise;
+                let value = mean + slope * day / 365.25 + noise;
                 self.values[1 + 2 * band].push((1e4 * value).round() / 1e4);
                 self.values[2 + 2 * band].push(error);
             }

@@ -206,7 +206,7 @@ mod tests {
         let hashes: Vec<String> =
             one.iter().map(|f| format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&f.1))).collect();
         assert_eq!(one[0].0.to_str(), Some("2024/DM/ST01/HHZ.D/DM.ST01.00.HHZ.D.2024.060"));
-        assert_eq!(hashes, ["", ""]);
+        assert_eq!(hashes, ["afb0ee2274181c0f", "49b2386ba7955068"]);
     }
 
     #[test]

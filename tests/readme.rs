@@ -1,0 +1,68 @@
+//! The README and the pages of docs/ say what is so: their console blocks are run on the demo's database and their
+//! query blocks parse.
+
+use std::path::Path;
+use std::process::Command;
+
+use starquake::lang::parse;
+
+use crate::demo::world;
+
+const README: &str = include_str!("../README.md");
+const LANGUAGE: &str = include_str!("../docs/language.md");
+
+/// The blocks of one kind.
+fn blocks<'a>(text: &'a str, kind: &str) -> Vec<&'a str> {
+    let open = format!("```{kind}\n");
+    text.split(&open).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// Words of an output. Numbers are compared as such: the last digits are the machine's.
+fn same(got: &str, want: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let is_rule = |w: &&str| !w.chars().all(|c| c == '-');
+        text.split_whitespace().filter(is_rule).map(str::to_owned).collect()
+    };
+    let (got, want) = (words(got), words(want));
+    got.len() == want.len()
+        && got.iter().zip(&want).all(|(g, w)| match (g.parse::<f64>(), w.parse::<f64>()) {
+            (Ok(a), Ok(b)) => (a - b).abs() <= 1e-3 * b.abs(),
+            _ => g == w,
+        })
+}
+
+fn run(command: &str, directory: &Path) -> String {
+    let program = env!("CARGO_BIN_EXE_starquake");
+    let line = command.replacen("starquake", program, 1);
+    let done = Command::new("bash")
+        .args(["-c", &line])
+        .current_dir(directory)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("bash");
+    let text = if done.stdout.is_empty() { done.stderr } else { done.stdout };
+    String::from_utf8(text).expect("UTF-8")
+}
+
+#[test]
+fn the_console_blocks_of_the_readme_are_real() {
+    let blocks = blocks(README, "console");
+    assert!(blocks.len() >= 5);
+    for block in blocks {
+        let (command, want) = block.split_once('\n').expect("a command and its output");
+        let command = command.strip_prefix("$ ").expect("a prompt");
+        let got = run(command, world());
+        assert!(same(&got, want), "{command}\n--- the README has\n{want}\n--- it prints\n{got}");
+    }
+}
+
+#[test]
+fn the_query_blocks_of_the_docs_parse() {
+    let queries = blocks(LANGUAGE, "sql");
+    assert!(queries.len() >= 2);
+    for query in queries {
+        if let Err(error) = parse::script("docs/language.md", query) {
+            panic!("{}", starquake::lang::diagnostic::render(&error, false));
+        }
+    }
+}
