@@ -181,12 +181,9 @@ impl Write for WithoutHeader {
         if !self.header {
             return self.out.write(bytes);
         }
-        match bytes.iter().position(|b| *b == b'\n') {
-            Some(end) => {
-                self.header = false;
-                self.out.write_all(&bytes[end + 1..])?;
-            }
-            None => {}
+        if let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+            self.header = false;
+            self.out.write_all(&bytes[end + 1..])?;
         }
         Ok(bytes.len())
     }

@@ -1,31 +1,18 @@
 //! Expressions: names to columns, types and units settled, literals converted to what they meet.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::group::Grouping;
 use super::value::{Bound, Typed, instant, period, time_token};
 use super::{Binder, arith, compare};
 use crate::engine::expr::{Expr, Literal, Surface, TextMatch};
-use crate::engine::plan::{Aggregate, Role};
+use crate::engine::plan::Role;
 use crate::engine::scope::{Resolved, Scope};
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::lang::syntax::{self, BinaryOp, ExprKind, MatchKind, Name, Range, UnaryOp};
 use crate::model::station::Pattern;
 use crate::model::table::Type;
 use crate::model::units::Unit;
-
-/// The groups of a query: bound expressions may use only the keys and what is aggregated.
-#[derive(Debug, Default)]
-pub struct Grouping {
-    /// Text form of each key's expression, and its value over the aggregate's output.
-    pub keys: Vec<(String, Typed)>,
-    /// Parts of the largest key as written: nothing larger can be one.
-    pub parts: usize,
-    /// Each key over the input.
-    pub key_exprs: Vec<Expr>,
-    /// Set functions met so far, with the type of their result.
-    pub aggregates: RefCell<Vec<(Aggregate, Typed)>>,
-}
 
 /// Binds expressions over one scope.
 #[derive(Clone, Copy)]
@@ -36,11 +23,6 @@ pub struct ExprBinder<'a> {
     pub scope: &'a Scope,
     /// Set after GROUP BY.
     pub grouping: Option<&'a Grouping>,
-}
-
-/// Text form by which two bound expressions are the same.
-pub fn fingerprint(expr: &Expr) -> String {
-    format!("{expr:?}")
 }
 
 impl<'a> ExprBinder<'a> {
@@ -91,20 +73,6 @@ impl<'a> ExprBinder<'a> {
     /// A condition.
     pub fn condition(&self, e: &syntax::Expr) -> Result<Expr> {
         Ok(condition_of(self.scalar(e)?, e.span)?)
-    }
-
-    /// In a grouped query: the key this expression is, if it is one.
-    fn group_key(&self, e: &syntax::Expr) -> Option<Typed> {
-        let grouping = self.grouping?;
-        let plain = ExprBinder { grouping: None, ..*self };
-        if matches!(e.kind, ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Null)
-            || !is_small(e, &mut { grouping.parts })
-        {
-            return None;
-        }
-        let value = plain.scalar(e).ok()?;
-        let text = fingerprint(&value.expr);
-        grouping.keys.iter().find(|k| k.0 == text).map(|k| k.1.clone())
     }
 
     fn column(&self, name: &Name) -> Result<Bound> {
@@ -453,45 +421,6 @@ fn balanced(op: BinaryOp, mut terms: Vec<Expr>) -> Expr {
         return if op == BinaryOp::And { Expr::And(l, r) } else { Expr::Or(l, r) };
     }
     terms.pop().unwrap_or(Expr::Literal(Literal::Null))
-}
-
-/// Parts of an expression, all it consists of counted.
-pub fn parts_of(e: &syntax::Expr) -> usize {
-    let mut left = usize::MAX;
-    is_small(e, &mut left);
-    usize::MAX - left
-}
-
-/// May the expression be a key: few parts, no query in it and no set function?
-fn is_small(e: &syntax::Expr, parts_left: &mut usize) -> bool {
-    use ExprKind::*;
-    if *parts_left == 0 {
-        return false;
-    }
-    *parts_left -= 1;
-    let mut all = |list: &[&syntax::Expr]| list.iter().all(|e| is_small(e, parts_left));
-    match &e.kind {
-        Scalar(_) | Exists(_) | InQuery { .. } => false,
-        Call { name, .. } if is_set_function(&name.text) => false,
-        Call { args, .. } => all(&args.iter().collect::<Vec<_>>()),
-        Unary { operand, .. } | IsNull { operand, .. } | Cast { operand, .. } => all(&[operand]),
-        Binary { left, right, .. } => all(&[left, right]),
-        Between { operand, low, high, .. } => all(&[operand, low, high]),
-        InList { operand, items, .. } => all(&[operand]) && all(&items.iter().collect::<Vec<_>>()),
-        InRange { operand, range, .. } | Overlaps { operand, range, .. } => {
-            all(&[operand, &range.start]) && range.end.iter().all(|e| all(&[e]))
-        }
-        Match { operand, pattern, .. } => all(&[operand, pattern]),
-        Case { branches, otherwise } => {
-            branches.iter().all(|(c, v)| all(&[c, v])) && otherwise.iter().all(|e| all(&[e]))
-        }
-        Null | Bool(_) | Number(_) | Quantity { .. } | Time(_) | Text(_) | Variable(_) | Column(_) => true,
-    }
-}
-
-/// Is it the name of a set function?
-pub fn is_set_function(name: &str) -> bool {
-    crate::engine::plan::AGGREGATES.iter().any(|a| a.0.eq_ignore_ascii_case(name))
 }
 
 /// A pattern, or why the text is none.

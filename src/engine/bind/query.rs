@@ -1,30 +1,19 @@
 //! SELECT: from sources to output columns, with groups, order and limits.
 
-use std::collections::HashMap;
-
-use super::expr::{ExprBinder, Grouping, fingerprint, parts_of};
+use super::expr::ExprBinder;
+use super::group::{Grouping, contains_aggregate, fingerprint, parts_of};
+use super::output::{Output, distinguish, output_name, owner, star_columns, with_position};
 use super::value::{Bound, Typed};
 use super::{Binder, arith};
 use crate::engine::expr::{Expr, Literal};
 use crate::engine::plan::{Node, OutColumn, Plan, Role, SortKey};
-use crate::engine::scope::{Resolved, Scope};
+use crate::engine::scope::Scope;
 use crate::error::{Diagnostic, Error, Result};
 use crate::lang::syntax::{self, Body, Count, ExprKind, Item, OrderKey, Query, Select, SetOp};
 use crate::model::table::Column;
 
 /// Most set operators of a query, and most tables of a FROM: each makes the plan one step deeper.
 pub const BRANCHES: usize = 256;
-
-/// An output column of SELECT before projection.
-struct Output {
-    name: String,
-    /// Over the input.
-    value: Typed,
-    role: Role,
-    is_hidden: bool,
-    /// Table of FROM it is a column of: tells two of one name apart.
-    owner: Option<String>,
-}
 
 impl Binder<'_> {
     /// A whole query.
@@ -298,78 +287,6 @@ pub fn typed(index: usize, column: &OutColumn) -> Typed {
     }
 }
 
-fn star_columns(scope: &Scope, range: std::ops::Range<usize>) -> Vec<Output> {
-    let output = |i: usize| {
-        let column = &scope.columns[i];
-        let owner = scope.owner(i).map(str::to_owned);
-        let name = column.column.name.clone();
-        Output { name, value: typed(i, column), role: column.role, is_hidden: column.is_hidden, owner }
-    };
-    range.map(output).collect()
-}
-
-/// The table of a column that SELECT names.
-fn owner(expr: &syntax::Expr, scope: &Scope) -> Option<String> {
-    let ExprKind::Column(name) = &expr.kind else { return None };
-    match scope.resolve(name).ok()? {
-        Resolved::Column(index) => scope.owner(index).map(str::to_owned),
-        _ => None,
-    }
-}
-
-/// The hidden columns of the first position in sight go along, whatever is selected: a subquery has a position.
-fn with_position(outputs: &mut Vec<Output>, scope: &Scope) {
-    if outputs.iter().any(|o| o.role == Role::Ra) {
-        return;
-    }
-    for role in [Role::Ra, Role::Dec, Role::Cell, Role::Tie] {
-        if let Some(i) = scope.columns.iter().position(|c| c.role == role && c.is_hidden) {
-            outputs.extend(star_columns(scope, i..i + 1));
-        }
-    }
-}
-
-fn output_name(expr: &syntax::Expr, value: &Typed, binder: &ExprBinder<'_>) -> String {
-    match &expr.kind {
-        ExprKind::Column(name) => {
-            let last = name.parts.last().map_or("", |p| &p.text);
-            match (&value.expr, binder.grouping) {
-                (Expr::Column(i), None) => {
-                    let own = &binder.scope.columns[*i].column.name;
-                    if own.eq_ignore_ascii_case(last) { own.clone() } else { last.to_owned() }
-                }
-                _ => last.to_owned(),
-            }
-        }
-        ExprKind::Call { name, .. } => name.text.to_ascii_lowercase(),
-        ExprKind::Cast { operand, .. } => output_name(operand, value, binder),
-        _ => "expr".to_owned(),
-    }
-}
-
-/// Columns of one name from several tables become `name_alias`; what is still equal gets a number: `count`, `count_2`.
-fn distinguish(outputs: &mut [Output]) {
-    let mut owners: HashMap<String, Vec<Option<String>>> = HashMap::new();
-    for output in outputs.iter().filter(|o| !o.is_hidden) {
-        let list = owners.entry(output.name.to_ascii_lowercase()).or_default();
-        if !list.contains(&output.owner) {
-            list.push(output.owner.clone());
-        }
-    }
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    for output in outputs.iter_mut().filter(|o| !o.is_hidden) {
-        let is_shared = owners.get(&output.name.to_ascii_lowercase()).is_some_and(|list| list.len() > 1);
-        if let (true, Some(owner)) = (is_shared, &output.owner) {
-            output.name = format!("{}_{owner}", output.name);
-        }
-        let count = seen.entry(output.name.to_ascii_lowercase()).or_insert(0);
-        *count += 1;
-        if *count > 1 {
-            output.name = format!("{}_{count}", output.name);
-        }
-    }
-}
-
 fn project(input: Node, outputs: Vec<Output>) -> Node {
     let columns: Vec<OutColumn> = outputs
         .iter()
@@ -472,37 +389,6 @@ fn has_aggregate(select: &Select, order: &[OrderKey]) -> bool {
         _ => None,
     });
     items.chain(order.iter().map(|k| &k.expr)).any(contains_aggregate)
-}
-
-fn contains_aggregate(expr: &syntax::Expr) -> bool {
-    use ExprKind::*;
-    match &expr.kind {
-        Call { name, args, .. } => {
-            super::expr::is_set_function(&name.text) || args.iter().any(contains_aggregate)
-        }
-        Unary { operand, .. } | IsNull { operand, .. } | Cast { operand, .. } => contains_aggregate(operand),
-        Binary { left, right, .. } => contains_aggregate(left) || contains_aggregate(right),
-        Between { operand, low, high, .. } => [operand, low, high].into_iter().any(|e| contains_aggregate(e)),
-        InList { operand, items, .. } => contains_aggregate(operand) || items.iter().any(contains_aggregate),
-        InQuery { operand, .. } | InRange { operand, .. } | Overlaps { operand, .. } => {
-            contains_aggregate(operand)
-        }
-        Match { operand, .. } => contains_aggregate(operand),
-        Case { branches, otherwise } => {
-            branches.iter().any(|(c, v)| contains_aggregate(c) || contains_aggregate(v))
-                || otherwise.as_ref().is_some_and(|o| contains_aggregate(o))
-        }
-        Null
-        | Bool(_)
-        | Number(_)
-        | Quantity { .. }
-        | Time(_)
-        | Text(_)
-        | Variable(_)
-        | Column(_)
-        | Exists(_)
-        | Scalar(_) => false,
-    }
 }
 
 /// A constant duration in ns.

@@ -347,8 +347,7 @@ pub fn cast(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
             Ok(Arc::new(finite(read.as_primitive::<Float64Type>().clone())))
         }
         (DataType::Duration(_), Type::Text) => {
-            let texts =
-                integers(array)?.iter().map(|v| v.map(|ns| text::print_seconds(ns))).collect::<StringArray>();
+            let texts = integers(array)?.iter().map(|v| v.map(text::print_seconds)).collect::<StringArray>();
             Ok(Arc::new(texts))
         }
         (DataType::Duration(_), Type::Float) => {

@@ -176,13 +176,17 @@ fn kept_pairs(
 enum Finder {
     /// Without equalities every right row may.
     All(u32),
-    ByKey {
-        left: Keys,
-        right: Keys,
-        /// First right row of each hash; `next` leads on in ascending order.
-        heads: HashMap<u64, u32>,
-        next: Vec<u32>,
-    },
+    /// Those of equal keys.
+    ByKey(Box<Table>),
+}
+
+/// Rows of both sides by key.
+struct Table {
+    left: Keys,
+    right: Keys,
+    /// First right row of each hash; `next` leads on in ascending order.
+    heads: HashMap<u64, u32>,
+    next: Vec<u32>,
 }
 
 /// Keys of the rows of one side; a row with NULL in any part pairs with nothing.
@@ -217,7 +221,7 @@ impl Finder {
                 next[row] = heads.insert(*hash, row as u32).unwrap_or(END);
             }
         }
-        Ok(Finder::ByKey { left, right, heads, next })
+        Ok(Finder::ByKey(Box::new(Table { left, right, heads, next })))
     }
 
     fn partners(&self, row: u32, block: &mut (Vec<u32>, Vec<u32>)) {
@@ -226,7 +230,8 @@ impl Finder {
                 block.0.extend(std::iter::repeat_n(row, *count as usize));
                 block.1.extend(0..*count);
             }
-            Finder::ByKey { left, right, heads, next } => {
+            Finder::ByKey(table) => {
+                let Table { left, right, heads, next } = &**table;
                 let hash = left.hashes.get(row as usize).copied().flatten();
                 let mut at = hash.and_then(|h| heads.get(&h)).copied().unwrap_or(END);
                 while at != END {

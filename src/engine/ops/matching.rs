@@ -110,7 +110,7 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
 /// The catalogue whose rows, each at most once, a plan gives.
 fn base_table(node: &Node) -> Option<&str> {
     match &node.plan {
-        Plan::Scan(scan) => Some(&scan.table).map(String::as_str).filter(|_| node.role(Role::Tie).is_some()),
+        Plan::Scan(scan) => node.role(Role::Tie).map(|_| scan.table.as_str()),
         Plan::Shared(shared) => base_table(&shared.node),
         Plan::Filter { input, .. } | Plan::Project { input, .. } => base_table(input),
         Plan::Sort { input, .. } | Plan::Limit { input, .. } => base_table(input),

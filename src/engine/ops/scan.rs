@@ -162,7 +162,7 @@ fn null(data_type: &DataType, rows: usize) -> ArrayRef {
 /// Row ranges of a segment that may hold wanted rows: by the cells of a region and by minima and maxima of zones.
 fn wanted_rows(hints: &Hints<'_>, map: &SegmentMap) -> Result<Vec<Range<usize>>> {
     let rows = map.rows();
-    let mut wanted = vec![0..rows];
+    let mut wanted: Vec<Range<usize>> = std::iter::once(0..rows).collect();
     let stored = map.schema();
     let place = |name: &str| stored.columns.iter().position(|c| c.name == name);
     if let (Some(Area::Sky(region)), Some(cell)) = (hints.region, place(CELL)) {

@@ -1,0 +1,99 @@
+//! Output columns of SELECT: what `*` stands for, and how each is called.
+
+use std::collections::HashMap;
+
+use super::expr::ExprBinder;
+use super::query::typed;
+use super::value::Typed;
+use crate::engine::expr::Expr;
+use crate::engine::plan::Role;
+use crate::engine::scope::{Resolved, Scope};
+use crate::lang::syntax::{self, ExprKind};
+
+/// An output column of SELECT before projection.
+pub struct Output {
+    /// As it is shown.
+    pub name: String,
+    /// Over the input.
+    pub value: Typed,
+    /// What it is for.
+    pub role: Role,
+    /// Goes along unseen.
+    pub is_hidden: bool,
+    /// Table of FROM it is a column of: tells two of one name apart.
+    pub owner: Option<String>,
+}
+
+/// The columns of a range of the scope.
+pub fn star_columns(scope: &Scope, range: std::ops::Range<usize>) -> Vec<Output> {
+    let output = |i: usize| {
+        let column = &scope.columns[i];
+        let owner = scope.owner(i).map(str::to_owned);
+        let name = column.column.name.clone();
+        Output { name, value: typed(i, column), role: column.role, is_hidden: column.is_hidden, owner }
+    };
+    range.map(output).collect()
+}
+
+/// The table of a column that SELECT names.
+pub fn owner(expr: &syntax::Expr, scope: &Scope) -> Option<String> {
+    let ExprKind::Column(name) = &expr.kind else { return None };
+    match scope.resolve(name).ok()? {
+        Resolved::Column(index) => scope.owner(index).map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The hidden columns of the first position in sight go along, whatever is selected: a subquery has a position.
+pub fn with_position(outputs: &mut Vec<Output>, scope: &Scope) {
+    if outputs.iter().any(|o| o.role == Role::Ra) {
+        return;
+    }
+    for role in [Role::Ra, Role::Dec, Role::Cell, Role::Tie] {
+        if let Some(i) = scope.columns.iter().position(|c| c.role == role && c.is_hidden) {
+            outputs.extend(star_columns(scope, i..i + 1));
+        }
+    }
+}
+
+/// The name of an expression without alias: its column, its function, else `expr`.
+pub fn output_name(expr: &syntax::Expr, value: &Typed, binder: &ExprBinder<'_>) -> String {
+    match &expr.kind {
+        ExprKind::Column(name) => {
+            let last = name.parts.last().map_or("", |p| &p.text);
+            match (&value.expr, binder.grouping) {
+                (Expr::Column(i), None) => {
+                    let own = &binder.scope.columns[*i].column.name;
+                    if own.eq_ignore_ascii_case(last) { own.clone() } else { last.to_owned() }
+                }
+                _ => last.to_owned(),
+            }
+        }
+        ExprKind::Call { name, .. } => name.text.to_ascii_lowercase(),
+        ExprKind::Cast { operand, .. } => output_name(operand, value, binder),
+        _ => "expr".to_owned(),
+    }
+}
+
+/// Columns of one name from several tables become `name_alias`; what is still equal gets a number: `count`, `count_2`.
+pub fn distinguish(outputs: &mut [Output]) {
+    let mut owners: HashMap<String, Vec<Option<String>>> = HashMap::new();
+    for output in outputs.iter().filter(|o| !o.is_hidden) {
+        let list = owners.entry(output.name.to_ascii_lowercase()).or_default();
+        if !list.contains(&output.owner) {
+            list.push(output.owner.clone());
+        }
+    }
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for output in outputs.iter_mut().filter(|o| !o.is_hidden) {
+        let is_shared = owners.get(&output.name.to_ascii_lowercase()).is_some_and(|list| list.len() > 1);
+        if let (true, Some(owner)) = (is_shared, &output.owner) {
+            output.name = format!("{}_{owner}", output.name);
+        }
+        let count = seen.entry(output.name.to_ascii_lowercase()).or_insert(0);
+        *count += 1;
+        if *count > 1 {
+            output.name = format!("{}_{count}", output.name);
+        }
+    }
+}
