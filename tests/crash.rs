@@ -179,7 +179,7 @@ fn killed_imports_and_refreshes_lose_nothing() {
     archive(&root);
     let empty = Db::new();
     let text = import(&root);
-    let is_batch = |rows: u64| rows == FILES as u64 || rows % 4096 == 0;
+    let is_batch = |rows: u64| rows == FILES as u64 || rows.is_multiple_of(4096);
     let mut db = Db::new();
     let clean = fresh(&root);
     let import = Target {

@@ -51,8 +51,7 @@ fn the_demonstration_finds_what_it_planted() {
     }
     let dt_cc = std::fs::read(dir.join("world/out/dt.cc")).expect("dt.cc");
 
-    let again =
-        starquake(&["world/demo.sqk", "query", "-f", "world/demo.sq"], dir).expect("it starts");
+    let again = starquake(&["world/demo.sqk", "query", "-f", "world/demo.sq"], dir).expect("it starts");
     let err = text(&again.stderr);
     assert!(again.status.success(), "{err}");
     assert!(err.contains("0 files opened, 73 unchanged"), "{err}");

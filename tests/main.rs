@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::type_complexity,
     reason = "a test that cannot go on fails there and says why"
 )]
 

@@ -488,7 +488,7 @@ fn runs_unprivileged(test: &str) -> bool {
 #[test]
 fn an_unreadable_directory_keeps_its_rows() {
     let probe = tempfile::tempdir().expect("a temporary directory");
-    fs::set_permissions(probe.path(), Permissions::from_mode(0)).expect("chmod");
+    fs::set_permissions(probe.path(), Permissions::from_mode(0o000)).expect("chmod");
     if fs::read_dir(probe.path()).is_ok() {
         runs_unprivileged("refresh::an_unreadable_directory_keeps_its_rows");
         return;

@@ -80,12 +80,30 @@ impl Database {
                 options,
                 last_refresh: None,
             };
+            if old.is_some() {
+                self.check_new_root(writer, &entry, run).map_err(|e| at_span(e, import.path.span))?;
+            }
             let mut catalogue = writer.catalogue().clone();
             put_source(&mut catalogue, entry);
             writer.commit(catalogue)?;
         }
         let report = self.refresh_one(writer, &name, false, run)?;
         Ok(outcome(&[(name, report)]))
+    }
+
+    /// A new root that is empty or cannot be listed is refused before anything points to it.
+    fn check_new_root(&self, writer: &Writer, entry: &SourceEntry, run: &Run<'_>) -> Result<()> {
+        let cancel = || self.cancel.check();
+        let path = std::path::absolute(self.store.path()).unwrap_or_else(|_| self.path());
+        let job = Job {
+            source: &entry.name,
+            full: false,
+            database: &path,
+            cancel: &cancel,
+            progress: run.progress,
+        };
+        let archive = Archive::open(writer.catalogue(), writer)?;
+        refresh::plan(&archive, entry, &job).map(|_| ())
     }
 
     fn refresh_one(&self, writer: &mut Writer, name: &str, full: bool, run: &Run<'_>) -> Result<Report> {

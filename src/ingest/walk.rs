@@ -193,7 +193,7 @@ mod tests {
         let walk = walk(root, &root.join("z/../db.sqk"))?;
         let paths: Vec<&[u8]> = walk.entries.iter().map(|e| e.path.as_slice()).collect();
         assert_eq!(paths, [&b"a"[..], b"b-1", b"b/c/2", b"dangling"]);
-        assert_eq!(walk.entries[3].is_regular, false);
+        assert!(!walk.entries[3].is_regular);
         assert!(walk.unlisted.is_empty());
         assert_eq!(walk.why_unlisted(b"b/c/2"), None);
         assert!(walk.why_unlisted(b"dangling/2019/a").is_some_and(|why| why.contains("target of a link")));

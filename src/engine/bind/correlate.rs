@@ -197,7 +197,7 @@ impl Binder<'_> {
                     .help("PHASE ... LAG 0.3 s, or MAXLAG 0.3 s for all phases")
             })?,
         };
-        if !(lag_s > 0.0) {
+        if lag_s.is_nan() || lag_s <= 0.0 {
             let span = clause.lag.map_or(clause.phase.span, |e| e.span);
             return Err(Diagnostic::new("a lag must be longer than 0", span).into());
         }

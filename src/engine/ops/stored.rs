@@ -41,7 +41,8 @@ impl<'a> StoredWaveforms<'a> {
             for row in 0..part.segment_count() {
                 let file = part.file_of(row);
                 let segment = part.segment(row);
-                if !part.is_alive(file) || !(segment.sampling_rate > 0.0) || part.state(file) == "no_time" {
+                let is_series = segment.sampling_rate > 0.0 && part.state(file) != "no_time";
+                if !part.is_alive(file) || !is_series {
                     continue;
                 }
                 let Some((code, _)) = part.channels.get(part.channel_of(row)) else { continue };

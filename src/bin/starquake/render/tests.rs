@@ -2,8 +2,11 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
+/// Name, unit and cells.
+type Drawn<'a> = (&'a str, Option<&'a str>, &'a [Option<&'a str>]);
+
 /// What a table looks like.
-fn drawn(columns: &[(&str, Option<&str>, &[Option<&str>])], layout: Layout) -> (String, Shown) {
+fn drawn(columns: &[Drawn<'_>], layout: Layout) -> (String, Shown) {
     let schema = Schema::new(columns.iter().map(|(name, unit, _)| column(name, *unit)).collect());
     let arrays = columns.iter().map(|(_, unit, cells)| -> arrow_array::ArrayRef {
         match unit {
@@ -64,7 +67,7 @@ fn columns_line_up() {
 
 #[test]
 fn a_terminal_is_never_too_narrow() {
-    let columns: &[(&str, Option<&str>, &[Option<&str>])] = &[
+    let columns: &[Drawn<'_>] = &[
         ("path", None, &[Some(PATH)]),
         ("separation", Some("arcsec"), &[Some("0.123456789012345678")]),
         ("magnitude", Some("mag"), &[Some("-7.5")]),
