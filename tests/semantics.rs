@@ -238,6 +238,16 @@ fn wrong_statements_are_refused_as_stated() {
     assert!(failures.is_empty(), "{failures}");
 }
 
+/// `-P name=value` beats LET.
+#[test]
+fn pinned_variables_keep_their_value() {
+    let mut db = Db::new();
+    db.run("LET r = 3");
+    db.session.pinned.insert("r".to_owned());
+    db.run("LET r = 4; LET s = $r + 1");
+    assert_eq!(db.value("SELECT $r * 10 + $s"), "34");
+}
+
 macro_rules! golden {
     ($($name:ident),*) => { $(#[test] fn $name() { check(concat!(stringify!($name), ".txt")); })* };
 }
