@@ -5,8 +5,9 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::types::{Float64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, UInt32Array};
+use rayon::prelude::*;
 
 use super::crossmatch::{self, Matches, Mode, Request};
 use super::join::{taken, with_unmatched};
@@ -14,8 +15,9 @@ use crate::engine::bind::Context;
 use crate::engine::exec::{Rows, chunks, collect_one};
 use crate::engine::expr::{arrow_error, floats};
 use crate::engine::plan::{Match, MatchMode, Node, Plan, Role};
+use crate::engine::tables::{CELL, DEC, RA, TIE};
 use crate::error::{Error, Result};
-use crate::index::sky::{self, Positions};
+use crate::index::sky::{self, Positions, TreeView};
 use crate::lang::syntax::JoinKind;
 use crate::limits;
 use crate::model::table::{Batch, Schema};
@@ -71,6 +73,15 @@ impl Side {
 /// The rows of a match.
 pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
     let left = collect_one(&plan.left, context)?;
+    if let Some(partners) = by_tree(plan, &left, context)? {
+        let several = partners.iter().filter(|n| **n > 1).count();
+        let none = partners.iter().filter(|n| **n == 0).count();
+        let one = partners.len() - none - several;
+        tell_partners((none, one, several), context);
+        context.notices.footer("searched in the archived k-d tree".to_owned());
+        let wanted = plan.kind == JoinKind::Semi;
+        return kept(&left, partners.iter().map(|n| (*n > 0) == wanted).collect());
+    }
     let right = collect_one(&plan.right, context)?;
     let (l, r) = (Side::new(&plan.left, &left)?, Side::new(&plan.right, &right)?);
     let (lp, rp) = (l.positions()?, r.positions()?);
@@ -90,9 +101,7 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
     tell(&found, &matched, (lp.len(), rp.len(), right.num_rows()), context);
     if matches!(plan.kind, JoinKind::Semi | JoinKind::Anti) {
         let wanted = plan.kind == JoinKind::Semi;
-        let keep: Vec<bool> = matched.iter().map(|m| *m == wanted).collect();
-        let kept = arrow_select::filter::filter_record_batch(&left, &keep.into()).map_err(arrow_error)?;
-        return Ok(chunks(kept));
+        return kept(&left, matched.iter().map(|m| *m == wanted).collect());
     }
     let angles = found.position_angles_deg(&lp, &rp);
     let pairs = in_left_order(&found, &l, &r);
@@ -105,6 +114,58 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
         }
     };
     gather((left, right), rows, columns, node.schema())
+}
+
+fn kept<'a>(rows: &Batch, keep: Vec<bool>) -> Result<Rows<'a>> {
+    Ok(chunks(arrow_select::filter::filter_record_batch(rows, &keep.into()).map_err(arrow_error)?))
+}
+
+/// A left side this many times smaller than a stored catalogue is looked up in its tree, row by row.
+const TREE_SHARE: u64 = 64;
+
+/// SEMI and ANTI of a few rows against a whole stored catalogue: how many partners each left row has, 2 for several.
+/// `None` where the merge of both sides is the better or the only way.
+fn by_tree(plan: &Match, left: &Batch, context: &Context<'_>) -> Result<Option<Vec<u8>>> {
+    let Plan::Scan(scan) = &plan.right.plan else { return Ok(None) };
+    let Some(entry) = context.tables.entry(&scan.table) else { return Ok(None) };
+    let only = |role: &str| {
+        let mut found = entry.segments.iter().filter(|s| s.role == role);
+        found.next().filter(|_| found.next().is_none())
+    };
+    let (Some(rows), Some(tree)) = (only("rows"), only("tree")) else { return Ok(None) };
+    let is_whole = scan.source.is_none() && scan.region.is_none() && scan.ranges.is_empty();
+    let is_small = (left.num_rows() as u64).saturating_mul(TREE_SHARE) < rows.rows;
+    let is_exists = matches!(plan.kind, JoinKind::Semi | JoinKind::Anti) && plan.mode != MatchMode::Mutual;
+    let is_self = base_table(&plan.left) == Some(scan.table.as_str());
+    if !is_whole || !is_small || !is_exists || is_self {
+        return Ok(None);
+    }
+    let map = context.tables.snapshot.segment(rows)?;
+    let stored = map.schema();
+    let columns: Vec<usize> = [RA, DEC, CELL, TIE]
+        .iter()
+        .filter_map(|n| stored.columns.iter().position(|c| c.name == *n))
+        .collect();
+    if columns.len() < 4 {
+        return Ok(None);
+    }
+    let batch = map.batch(&columns, 0..map.rows())?;
+    let degrees = |i: usize| batch.column(i).as_primitive::<Float64Type>().values();
+    let cells = batch.column(2).as_primitive::<UInt64Type>().values();
+    let ties = batch.column(3).as_primitive::<UInt32Type>().values();
+    let positions = Positions::new(degrees(0), degrees(1), cells, ties)?;
+    let archive = context.tables.snapshot.segment(tree)?;
+    let view = TreeView::open(archive.blob("kdtree")?, positions)?;
+    let places = [Role::Ra, Role::Dec].map(|role| plan.left.role(role));
+    let [Some(ra), Some(dec)] = places else { return Ok(None) };
+    let (ra, dec) = (floats(left.column(ra))?, floats(left.column(dec))?);
+    let two = NonZero::new(2).unwrap_or(NonZero::<usize>::MIN);
+    let count = |at: (Option<f64>, Option<f64>)| match at {
+        (Some(ra), Some(dec)) => view.nearest((ra, dec), two, plan.radius_deg).len() as u8,
+        _ => 0,
+    };
+    let at: Vec<_> = ra.iter().zip(dec.iter()).collect();
+    Ok(Some(at.into_par_iter().map(count).collect()))
 }
 
 /// The catalogue whose rows, each at most once, a plan gives.
@@ -126,10 +187,7 @@ fn tell(found: &Matches, matched: &[bool], sizes: (usize, usize, usize), context
         found.n_within.iter().zip(&found.match_rank).filter(|(n, rank)| **n == 1 && **rank == 1).count();
     let with = matched.iter().filter(|m| **m).count();
     let none = matched.len() - with;
-    context.notices.footer(format!(
-        "{none} left rows without partner, {one} with one, {} with several",
-        with.saturating_sub(one)
-    ));
+    tell_partners((none, one, with.saturating_sub(one)), context);
     let without = (matched.len() - left_positions, right_rows - right_positions);
     if without != (0, 0) {
         context.notices.footer(format!(
@@ -137,6 +195,14 @@ fn tell(found: &Matches, matched: &[bool], sizes: (usize, usize, usize), context
             without.0, without.1
         ));
     }
+}
+
+/// Left rows with none, one, several partners.
+fn tell_partners(counts: (usize, usize, usize), context: &Context<'_>) {
+    let (none, one, several) = counts;
+    context
+        .notices
+        .footer(format!("{none} left rows without partner, {one} with one, {several} with several"));
 }
 
 struct Pairs {
