@@ -66,3 +66,28 @@ fn the_query_blocks_of_the_docs_parse() {
         }
     }
 }
+
+/// Every invariant that code cites as `[I7]` is stated in docs/disk-format.md.
+#[test]
+fn cited_invariants_are_stated() {
+    let text = include_str!("../docs/disk-format.md");
+    let stated = |number: u32| text.contains(&format!("* [I{number}]"));
+    let mut pending = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut cited = 0;
+    while let Some(dir) = pending.pop() {
+        for entry in std::fs::read_dir(&dir).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                pending.push(path);
+                continue;
+            }
+            let code = std::fs::read_to_string(&path).unwrap_or_default();
+            for rest in code.split("[I").skip(1) {
+                let Some(Ok(number)) = rest.split(']').next().map(str::parse::<u32>) else { continue };
+                assert!(stated(number), "{} cites [I{number}]", path.display());
+                cited += 1;
+            }
+        }
+    }
+    assert!(cited > 20, "{cited} citations");
+}

@@ -163,11 +163,17 @@ fn planted_partners_are_found_and_orphans_are_not() {
 
 /// A small left side goes through the archived tree, and finds what the merge of all rows finds.
 fn few_rows_are_looked_up_in_the_tree(db: &mut Db) {
-    for (kind, radius) in [("SEMI", "3 arcsec"), ("ANTI", "3 arcsec"), ("SEMI", "2 deg"), ("ANTI", "0 arcsec")] {
-        let few = format!("SELECT id FROM (SELECT * FROM a WHERE id < 400) AS a {kind} CROSSMATCH b WITHIN {radius}");
+    for (kind, radius) in
+        [("SEMI", "3 arcsec"), ("ANTI", "3 arcsec"), ("SEMI", "2 deg"), ("ANTI", "0 arcsec")]
+    {
+        let few = format!(
+            "SELECT id FROM (SELECT * FROM a WHERE id < 400) AS a {kind} CROSSMATCH b WITHIN {radius}"
+        );
         let analyzed = db.csv(&format!("EXPLAIN ANALYZE {few}"));
         assert!(analyzed.contains("k-d tree"), "{analyzed}");
-        let all = format!("SELECT id FROM (SELECT * FROM a {kind} CROSSMATCH b WITHIN {radius}) AS x WHERE id < 400");
+        let all = format!(
+            "SELECT id FROM (SELECT * FROM a {kind} CROSSMATCH b WITHIN {radius}) AS x WHERE id < 400"
+        );
         let sorted = |query: String, db: &mut Db| db.rows(&format!("{query} ORDER BY id"));
         assert_eq!(sorted(few, db), sorted(all, db), "{kind} {radius}");
     }

@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, Datum, Float64Array, Int64Array};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Datum, Float64Array, Int64Array, PrimitiveArray,
+};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 
 use super::{Expr, Literal, arrow_error, floats, integers};
@@ -93,11 +95,11 @@ pub(super) fn compare(op: CompareOp, left: &Expr, right: &Expr, batch: &Batch) -
     let kind = |a: &ArrayRef| Type::of(a.data_type()).unwrap_or(Type::Null);
     match (kind(&l), kind(&r)) {
         (Type::Null, _) | (_, Type::Null) => Ok(Arc::new(BooleanArray::new_null(l.len()))),
-        (Type::Float, Type::Float) => Ok(Arc::new(compare_floats(op, &floats(&l)?, &floats(&r)?))),
+        (Type::Float, Type::Float) => Ok(Arc::new(compare_values(op, &floats(&l)?, &floats(&r)?))),
         (Type::Int, Type::Float) => Ok(Arc::new(compare_mixed(op, &integers(&l)?, &floats(&r)?))),
         (Type::Float, Type::Int) => Ok(Arc::new(compare_mixed(op.flipped(), &integers(&r)?, &floats(&l)?))),
         (Type::Int, Type::Int) | (Type::Time, Type::Time) | (Type::Duration, Type::Duration) => {
-            Ok(Arc::new(compare_integers(op, &integers(&l)?, &integers(&r)?)))
+            Ok(Arc::new(compare_values(op, &integers(&l)?, &integers(&r)?)))
         }
         _ => compare_arrays(op, &l, &r),
     }
@@ -149,23 +151,17 @@ fn nulls(a: &dyn Array, b: &dyn Array) -> Option<NullBuffer> {
     NullBuffer::union(a.nulls(), b.nulls())
 }
 
-fn compare_floats(op: CompareOp, a: &Float64Array, b: &Float64Array) -> BooleanArray {
+/// Values of one type; the operators of floats are those of numbers (-0 = 0), not of Arrow's total order.
+fn compare_values<T: ArrowPrimitiveType>(
+    op: CompareOp,
+    a: &PrimitiveArray<T>,
+    b: &PrimitiveArray<T>,
+) -> BooleanArray
+where
+    T::Native: PartialOrd,
+{
     let (x, y) = (a.values(), b.values());
-    let bits = |f: fn(f64, f64) -> bool| BooleanBuffer::collect_bool(x.len(), |i| f(x[i], y[i]));
-    let values = match op {
-        CompareOp::Eq => bits(|a, b| a == b),
-        CompareOp::Ne => bits(|a, b| a != b),
-        CompareOp::Lt => bits(|a, b| a < b),
-        CompareOp::Le => bits(|a, b| a <= b),
-        CompareOp::Gt => bits(|a, b| a > b),
-        CompareOp::Ge => bits(|a, b| a >= b),
-    };
-    BooleanArray::new(values, nulls(a, b))
-}
-
-fn compare_integers(op: CompareOp, a: &Int64Array, b: &Int64Array) -> BooleanArray {
-    let (x, y) = (a.values(), b.values());
-    let bits = |f: fn(i64, i64) -> bool| BooleanBuffer::collect_bool(x.len(), |i| f(x[i], y[i]));
+    let bits = |f: fn(T::Native, T::Native) -> bool| BooleanBuffer::collect_bool(x.len(), |i| f(x[i], y[i]));
     let values = match op {
         CompareOp::Eq => bits(|a, b| a == b),
         CompareOp::Ne => bits(|a, b| a != b),
