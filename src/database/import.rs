@@ -15,7 +15,7 @@ use crate::error::{Diagnostic, Error, Result, Span};
 use crate::index::archive::Archive;
 use crate::ingest::import::catalog::{Request as CatalogRequest, import_catalog};
 use crate::ingest::import::events::{Request as EventRequest, import_events, import_stations};
-use crate::ingest::import::{Existing, Imported, absolute, default_name, put_source};
+use crate::ingest::import::{Existing, Imported, absolute, counted, default_name, put_source};
 use crate::ingest::refresh::{self, Job, Report};
 use crate::lang::syntax::{Ident, Import, ImportKind, ImportOption as O, Name};
 use crate::model::time::Time;
@@ -199,7 +199,7 @@ impl Database {
         for source in &sources {
             refresh::compact(&mut writer, &source.name)?;
         }
-        let message = format!("compacted {} sources", sources.len());
+        let message = format!("compacted {}", counted(sources.len(), "source"));
         Ok(Outcome { message: Some(message), ..Outcome::default() })
     }
 

@@ -10,7 +10,9 @@ use arrow_array::{Array, ArrayRef, Float64Array, UInt32Array, UInt64Array};
 use arrow_ord::sort::{SortColumn, lexsort_to_indices};
 use arrow_schema::DataType;
 
-use super::{Existing, Imported, SIGNATURE, Standing, absolute, files, put_source, signature, standing};
+use super::{
+    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, put_source, signature, standing,
+};
 use crate::error::{Error, Result};
 use crate::format::table;
 use crate::index::sky::{self, Positions};
@@ -81,7 +83,8 @@ pub fn import_catalog(writer: &mut Writer, request: &Request, progress: &dyn Pro
     catalogue.tables.push(entry);
     register(&mut catalogue, source, standing);
     writer.commit(catalogue)?;
-    let message = format!("imported {count} rows from {} files into `{name}`", files.len());
+    let message =
+        format!("imported {} from {} into `{name}`", counted(count, "row"), counted(files.len(), "file"));
     Ok(Imported { message, notices: rows.notices, problems: 0 })
 }
 

@@ -6,7 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Existing, Imported, SIGNATURE, Standing, absolute, files, put_source, signature, standing};
+use super::{
+    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, put_source, signature, standing,
+};
 use crate::error::{DataError, Error, Result};
 use crate::format::event::table::{
     events_batch, events_schema, picks_batch, picks_schema, stations_batch, stations_schema,
@@ -81,10 +83,10 @@ pub fn import_events(writer: &mut Writer, request: &Request<'_>) -> Result<Impor
     }
     Ok(Imported {
         message: format!(
-            "imported {} events and {} picks from {} files into `{source}`",
-            all.events.len(),
-            all.picks.len(),
-            files.len()
+            "imported {} and {} from {} into `{source}`",
+            counted(all.events.len(), "event"),
+            counted(all.picks.len(), "pick"),
+            counted(files.len(), "file")
         ),
         notices,
         problems: all.problems.len() as u64,
@@ -118,7 +120,11 @@ pub fn import_stations(writer: &mut Writer, request: &Request<'_>) -> Result<Imp
     put_rows(writer, &mut catalogue, &source, standing, vec![("stations", stations_schema(), builder)])?;
     writer.commit(catalogue)?;
     Ok(Imported {
-        message: format!("imported {} station rows from {} files into `{source}`", rows.len(), files.len()),
+        message: format!(
+            "imported {} from {} into `{source}`",
+            counted(rows.len(), "station row"),
+            counted(files.len(), "file")
+        ),
         notices: problems(&faults),
         problems: faults.len() as u64,
     })
