@@ -71,7 +71,7 @@ fn the_query_blocks_of_the_docs_parse() {
 #[test]
 fn cited_invariants_are_stated() {
     let text = include_str!("../docs/disk-format.md");
-    let stated = |number: u32| text.contains(&format!("* [I{number}]"));
+    let stated = |number: u32| text.contains(&format!("[I{number}]"));
     let mut pending = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     let mut cited = 0;
     while let Some(dir) = pending.pop() {
