@@ -1,6 +1,6 @@
 //! A waveform archive in the database: parts of files, their stored segments and record maps. A part is written
 //! once by one commit of IMPORT or REFRESH; a file of it that changed or went is listed as dead by a later
-//! segment. docs/disk-format.md, section "Waveform archives" [I26]..[I28].
+//! segment. docs/disk-format.md, section "Waveform archives" \[I26\]..\[I28\].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -86,7 +86,7 @@ fn code_text(code: &ChannelCode, source_id: &str) -> String {
     if *code == ChannelCode::default() { source_id.to_owned() } else { code.to_string() }
 }
 
-/// The two segments of a new part. Files are sorted by path here, segments by code, start, path and offset [I26].
+/// The two segments of a new part. Files are sorted by path here, segments by code, start, path and offset \[I26\].
 pub fn build_part(mut files: Vec<(FileRow, Vec<SegmentRow>)>) -> Result<(SegmentBuilder, SegmentBuilder)> {
     files.sort_by(|a, b| a.0.path.cmp(&b.0.path));
     let mut rows: Vec<(u32, SegmentRow)> = vec![];
@@ -307,7 +307,7 @@ fn open_part(
 
 impl Part {
     /// Places that point into other columns must be in range: the bytes are checked, their meaning is checked here
-    /// [I27].
+    /// \[I27\].
     fn check(&self, path: &std::path::Path) -> Result<()> {
         let within = |column: usize, limit: usize| {
             self.segments

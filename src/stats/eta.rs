@@ -1,4 +1,4 @@
-//! Von Neumann's ratio: eta = sum (m[i+1] - m[i])^2 / ((N - 1) std^2), std with divisor N - 1. About 2 for independent
+//! Von Neumann's ratio: eta = sum (`m[i+1]` - `m[i]`)^2 / ((N - 1) std^2), std with divisor N - 1. About 2 for independent
 //! values, small for smooth change. No unit; 2 epochs; NULL for constant values.
 //! Source: J. von Neumann 1941, Ann. Math. Stat. 12, 367, doi:10.1214/aoms/1177731677.
 

@@ -1,4 +1,4 @@
-//! Von Neumann's ratio for uneven sampling: eta_e = (T/K)^2 / K sum ((m[i+1] - m[i]) / (t[i+1] - t[i]))^2 / std^2 over
+//! Von Neumann's ratio for uneven sampling: eta_e = (T/K)^2 / K sum ((`m[i+1]` - `m[i]`) / (`t[i+1]` - `t[i]`))^2 / std^2 over
 //! the K steps of non-zero length, T the time from first to last epoch, std with divisor N - 1. Equal to eta for even
 //! sampling. Steps of zero length are left out and counted. No unit; 2 epochs; NULL for constant values or times.
 //! Sources: D.-W. Kim et al. 2014, A&A 566, A43, doi:10.1051/0004-6361/201323252; normalised as in K. L. Malanchev et al.

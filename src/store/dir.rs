@@ -1,5 +1,5 @@
 //! The directory of a database: every call that changes or opens a file goes through [`Dir`], so that tests can
-//! let any one of them fail. Names are relative to the directory's descriptor: it may be renamed while open [I5].
+//! let any one of them fail. Names are relative to the directory's descriptor: it may be renamed while open \[I5\].
 
 use std::fs::File;
 use std::io;
@@ -43,7 +43,7 @@ pub trait Dir: std::fmt::Debug + Send + Sync {
     fn read_at(&self, file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()>;
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Sets the length (redb and the lock file only, never a published file [I3]).
+    /// Sets the length (redb and the lock file only, never a published file \[I3\]).
     fn set_len(&self, file: &File, len: u64) -> io::Result<()>;
     /// Forces data and length to the disk.
     fn sync(&self, file: &File) -> io::Result<()>;

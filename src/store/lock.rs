@@ -16,17 +16,17 @@ use super::manifest::MANIFEST;
 const HOLDER_BYTES: u64 = 4096;
 const READ_BYTES: usize = 1 << 20;
 
-/// The writer's lock [I1], given back when this is dropped.
+/// The writer's lock \[I1\], given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct WriterLock {
     dir: Arc<dyn Dir>,
     file: File,
-    /// Is the manifest as it should be, so that dropping may put the mark of [I25]?
+    /// Is the manifest as it should be, so that dropping may put the mark of \[I25\]?
     leaves_mark: bool,
 }
 
 impl WriterLock {
-    /// Takes the lock at once, or names the holder; then compares the manifest with the mark [I25] and puts
+    /// Takes the lock at once, or names the holder; then compares the manifest with the mark \[I25\] and puts
     /// pid, host and the first line of the statement in its place.
     pub(super) fn take(dir: &Arc<dyn Dir>, statement: &str) -> Result<WriterLock> {
         let (lock, text) = WriterLock::take_unmarked(dir)?;
@@ -67,7 +67,7 @@ impl WriterLock {
         self.dir.sync(&self.file).map_err(at(&*self.dir, "sync", LOCK))
     }
 
-    /// To be set while redb has the manifest open in good order, and cleared when an outcome is open [I16].
+    /// To be set while redb has the manifest open in good order, and cleared when an outcome is open \[I16\].
     pub(super) fn leave_mark(&mut self, leaves_mark: bool) {
         self.leaves_mark = leaves_mark;
     }

@@ -1,4 +1,4 @@
-//! The manifest: the one module that knows redb, and the only commit point [I10].
+//! The manifest: the one module that knows redb, and the only commit point \[I10\].
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ const GENERATIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("gener
 const JOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("jobs");
 const CHECKSUM_BYTES: usize = 8;
 
-/// The open manifest; the caller holds the writer's lock [I1].
+/// The open manifest; the caller holds the writer's lock \[I1\].
 #[derive(Debug)]
 pub(super) struct Manifest {
     database: Database,
@@ -33,7 +33,7 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
-    /// Opens or creates it and checks all of it [I11].
+    /// Opens or creates it and checks all of it \[I11\].
     pub(super) fn open(dir: &Arc<dyn Dir>) -> Result<Manifest> {
         let file = dir.open(MANIFEST, Access::Update).map_err(at(&**dir, "open", MANIFEST))?;
         let path = dir.path().join(MANIFEST);
@@ -66,7 +66,7 @@ impl Manifest {
         Ok(Some((record, catalogue)))
     }
 
-    /// **The commit point** [I10]: after this `record` is the database.
+    /// **The commit point** \[I10\]: after this `record` is the database.
     pub(super) fn commit(&self, generation: u64, record: &[u8]) -> Result<()> {
         guarded(&self.path, || {
             let mut transaction = self.database.begin_write()?;
@@ -167,7 +167,7 @@ fn is_damage(error: &io::Error) -> bool {
     )
 }
 
-/// redb's file, through [`Dir`]. Locks are ours [I1], so redb's are always granted.
+/// redb's file, through [`Dir`]. Locks are ours \[I1\], so redb's are always granted.
 #[derive(Debug)]
 struct Backend {
     dir: Arc<dyn Dir>,

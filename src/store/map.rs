@@ -1,5 +1,5 @@
 //! Maps of files we own, and Arrow buffers and arrays over them. The only unsafe code of the store; everything it
-//! hands out is safe whatever bytes the file holds [I23].
+//! hands out is safe whatever bytes the file holds \[I23\].
 
 #![allow(unsafe_code)]
 
@@ -25,7 +25,7 @@ pub(super) struct Region {
 }
 
 impl Region {
-    /// Maps a published file. Such a file is never written or truncated [I3].
+    /// Maps a published file. Such a file is never written or truncated \[I3\].
     pub(super) fn map(file: &File) -> io::Result<Arc<Region>> {
         // SAFETY: the map is sound as long as nobody changes the file under it. Published files are immutable [I3],
         // and only files of our own directory come here. Another process that breaks [I3] is outside what any
@@ -92,7 +92,7 @@ impl ByteColumn {
     /// buffer); the bytes of [`Self::offset_bytes`] have been verified before.
     ///
     /// # Errors
-    /// What `verify` says, or `damage` with a reason when offsets or text break [I21] or [I22].
+    /// What `verify` says, or `damage` with a reason when offsets or text break \[I21\] or \[I22\].
     pub(super) fn array<T: ByteArrayType, E>(
         &self,
         rows: Range<usize>,

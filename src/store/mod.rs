@@ -1,5 +1,5 @@
 //! The store: a directory of immutable segments, a manifest that commits, a snapshot that readers start from.
-//! docs/disk-format.md describes every byte; `[I1]`.. in comments and errors are its invariants.
+//! docs/disk-format.md describes every byte; `\[I1\]`.. in comments and errors are its invariants.
 
 mod check;
 mod content;
@@ -50,7 +50,7 @@ const TMP: &str = "tmp";
 /// Everything a new database may find in its directory: the traces of a creation that was cut off.
 const OURS: &[&str] = &[LOCK, MANIFEST, SEGMENTS, SNAPSHOTS, TMP, SNAPSHOT_TMP];
 
-/// How often a reader takes a newer snapshot when the one it opened is already garbage [I13].
+/// How often a reader takes a newer snapshot when the one it opened is already garbage \[I13\].
 const LEASE_ATTEMPTS: usize = 10_000;
 
 /// A database directory. Cheap to clone; maps of segments are shared by all clones.
@@ -155,7 +155,7 @@ impl Store {
         self.inner.dir.path()
     }
 
-    /// The newest generation, leased until the snapshot is dropped [I13].
+    /// The newest generation, leased until the snapshot is dropped \[I13\].
     ///
     /// # Errors
     /// `Damaged` (also when it is missing: the next writing statement puts it back), `Version`, `Io`.
@@ -221,7 +221,7 @@ impl Inner {
     }
 
     /// The map of a segment, opened once per store. The key holds the checksum: numbers of uncommitted segments can
-    /// come again [I4].
+    /// come again \[I4\].
     fn segment(&self, reference: &SegmentRef) -> Result<Arc<SegmentMap>> {
         let key = (reference.file.clone(), reference.checksum);
         if let Some(map) = self.maps().get(&key) {

@@ -65,7 +65,7 @@ impl fmt::Debug for SegmentMap {
 }
 
 impl SegmentMap {
-    /// Maps the segment of a reference and checks all but the body's blocks [I17] [I18] [I20].
+    /// Maps the segment of a reference and checks all but the body's blocks \[I17\] \[I18\] \[I20\].
     ///
     /// # Errors
     /// `Damaged`, `Version`, `Io`.
@@ -365,7 +365,7 @@ impl SegmentMap {
         self.header.file_bytes
     }
 
-    /// The extent as a range, if it obeys [I20].
+    /// The extent as a range, if it obeys \[I20\].
     fn range(&self, extent: Extent) -> Result<Range<usize>> {
         let end = extent.offset.checked_add(extent.bytes);
         let is_within = extent.offset >= HEADER_BYTES as u64
@@ -387,7 +387,7 @@ impl SegmentMap {
         self.verify(start + bytes.start..start + bytes.end)
     }
 
-    /// Compares the blocks of these bytes of the file with the table, those that have not been [I19].
+    /// Compares the blocks of these bytes of the file with the table, those that have not been \[I19\].
     fn verify(&self, bytes: Range<usize>) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());

@@ -94,7 +94,7 @@ fn u64_at(bytes: &[u8], offset: usize) -> u64 {
 }
 
 impl Header {
-    /// The page and its checksum, which is the checksum of the whole segment [I17].
+    /// The page and its checksum, which is the checksum of the whole segment \[I17\].
     pub(super) fn encode(&self) -> (Vec<u8>, u64) {
         let mut page = vec![0; HEADER_BYTES];
         page[..8].copy_from_slice(&MAGIC);
@@ -119,7 +119,7 @@ impl Header {
         (page, checksum)
     }
 
-    /// Reads a page of a file of `file_bytes` and checks all it says against that length [I18].
+    /// Reads a page of a file of `file_bytes` and checks all it says against that length \[I18\].
     pub(super) fn decode(page: &[u8], file_bytes: u64) -> Result<(Header, u64), HeaderError> {
         let damaged = HeaderError::Damaged;
         if page.len() != HEADER_BYTES || page[..8] != MAGIC {

@@ -1,5 +1,5 @@
 //! The catalogue: which segments make up the tables of a generation. One record, the same bytes in redb and in the
-//! file `snapshot` [I6].
+//! file `snapshot` \[I6\].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub struct SegmentRef {
     pub rows: u64,
     /// Length of the file.
     pub bytes: u64,
-    /// Stands for every byte of the file [I17].
+    /// Stands for every byte of the file \[I17\].
     pub checksum: u64,
     /// The builder's properties.
     #[rkyv(with = AsVec)]
@@ -78,7 +78,7 @@ pub struct SourceEntry {
 pub struct Catalogue {
     /// Counts commits; 1 is the empty database.
     pub generation: u64,
-    /// No published segment has this number or a greater one [I4]; kept by the writer.
+    /// No published segment has this number or a greater one \[I4\]; kept by the writer.
     pub next_segment: u64,
     /// In the order of SHOW TABLES.
     pub tables: Vec<TableEntry>,
@@ -135,7 +135,7 @@ impl Catalogue {
         Ok(bytes)
     }
 
-    /// Reads a record and checks it [I7] [I8]; `path` is for the error.
+    /// Reads a record and checks it \[I7\] \[I8\]; `path` is for the error.
     pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Catalogue> {
         let damaged = |reason: &str| Error::Damaged {
             path: path.to_path_buf(),

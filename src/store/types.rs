@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::model::table::{Column, Schema, time_type};
 use crate::model::units::Unit;
 
-/// How the values of a column lie in the file [I21].
+/// How the values of a column lie in the file \[I21\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
     /// No values at all.

@@ -24,7 +24,7 @@ pub struct Writer {
     next_segment: AtomicU64,
     /// Files published, or about to be, that no committed catalogue names yet.
     pending: Mutex<HashSet<String>>,
-    /// An error after which the outcome is open: nothing more is committed [I16].
+    /// An error after which the outcome is open: nothing more is committed \[I16\].
     is_broken: bool,
     lock: WriterLock,
 }
@@ -83,7 +83,7 @@ impl Writer {
     ///
     /// # Errors
     /// Before the commit point: nothing has happened. From it on: this writer commits nothing more, and the next one
-    /// finds the old or the new generation, whole [I16].
+    /// finds the old or the new generation, whole \[I16\].
     pub fn commit(&mut self, mut catalogue: Catalogue) -> Result<u64> {
         let dir = &*self.inner.dir;
         self.may_commit(&catalogue)?;
@@ -108,7 +108,7 @@ impl Writer {
         Ok(self.catalogue.generation)
     }
 
-    /// [I9] and [I16].
+    /// \[I9\] and \[I16\].
     fn may_commit(&self, catalogue: &Catalogue) -> Result<()> {
         let refused = |message: String| Err(Error::Refused { message, help: None });
         if self.is_broken {
@@ -270,7 +270,7 @@ fn repair_snapshot(dir: &dyn Dir, newest: Option<&(Vec<u8>, Catalogue)>) -> Resu
     Ok(())
 }
 
-/// [I12]: the record becomes what readers see.
+/// \[I12\]: the record becomes what readers see.
 fn publish_snapshot(dir: &dyn Dir, generation: u64, record: &[u8]) -> Result<()> {
     unlink_if_there(dir, SNAPSHOT_TMP)?;
     let file = dir.open(SNAPSHOT_TMP, Access::Create).map_err(at(dir, "create", SNAPSHOT_TMP))?;
@@ -291,7 +291,7 @@ fn empty_tmp(dir: &dyn Dir) -> Result<()> {
     Ok(())
 }
 
-/// [I14]: deletes old generations nobody leases, and the segments no remaining generation names.
+/// \[I14\]: deletes old generations nobody leases, and the segments no remaining generation names.
 fn collect_garbage(dir: &dyn Dir, newest: &Catalogue, pending: &HashSet<String>) -> Result<()> {
     let mut live: HashSet<String> = newest.segments().map(|s| s.file.clone()).collect();
     for name in dir.list(SNAPSHOTS).map_err(at(dir, "list", SNAPSHOTS))? {

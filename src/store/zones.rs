@@ -1,4 +1,4 @@
-//! Zone maps: least and greatest value of each 4,096 rows of a column, made when a segment is written [I24].
+//! Zone maps: least and greatest value of each 4,096 rows of a column, made when a segment is written \[I24\].
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};

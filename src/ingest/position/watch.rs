@@ -57,7 +57,7 @@ struct Extremes {
 }
 
 impl Watch {
-    /// Takes a batch (after [`blank`]) into account; `bad` as [`degrees`] counted it.
+    /// Takes a batch (after [`blank`]) into account; `bad` as [`super::degrees`] counted it.
     pub fn add(&mut self, batch: &Batch, position: Option<&Position>, bad: usize) {
         self.rows += batch.num_rows() as u64;
         self.bad += bad as u64;
