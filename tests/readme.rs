@@ -83,7 +83,7 @@ fn cited_invariants_are_stated() {
             }
             let code = std::fs::read_to_string(&path).unwrap_or_default();
             for rest in code.split("[I").skip(1) {
-                // Doc comments write the brackets as `\\[` and `\\]`.
+                // Doc comments write the brackets escaped.
                 let Some(Ok(number)) = rest.split(['\\', ']']).next().map(str::parse::<u32>) else {
                     continue;
                 };
