@@ -78,7 +78,7 @@ impl Database {
     /// Opens a database. With `create`, makes an empty one where there is none.
     pub fn open(path: impl AsRef<Path>, create: bool, options: Options) -> Result<Database> {
         let path = path.as_ref();
-        let store = if create && !path.exists() { Store::create(path)? } else { Store::open(path)? };
+        let store = if create { Store::open_or_create(path)? } else { Store::open(path)? };
         Ok(Database { store, options, cancel: Arc::new(Cancel::default()) })
     }
 
@@ -268,6 +268,10 @@ impl Database {
             whole.notices.extend(outcome.notices);
             whole.footer.extend(outcome.footer);
             whole.unreadable += outcome.unreadable;
+            whole.message = match (whole.message.take(), outcome.message) {
+                (Some(before), Some(line)) => Some(format!("{before}\n{line}")),
+                (before, line) => before.or(line),
+            };
             whole.rows = outcome.rows.map(|n| n + whole.rows.unwrap_or(0)).or(whole.rows);
         }
         Ok(whole)

@@ -46,3 +46,5 @@ mod concurrency;
 mod crash;
 /// Changes of an archive: what is read again, what is kept, what REFRESH refuses to believe.
 mod refresh;
+/// Faults that were found by use.
+mod regression;

@@ -123,7 +123,11 @@ fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<u64> {
         .prefix(".starquake-")
         .tempfile_in(directory)
         .map_err(|e| Error::io("create", &target.path, e.kind().into()))?;
-    let mut old = if target.append { std::fs::read(&target.path).unwrap_or_default() } else { vec![] };
+    let mut old = match std::fs::read(&target.path) {
+        _ if !target.append => vec![],
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => vec![],
+        read => read.map_err(|e| Error::io("read", &target.path, e))?,
+    };
     if old.last().is_some_and(|last| *last != b'\n') {
         old.push(b'\n');
     }
@@ -219,7 +223,13 @@ fn links(batch: &Batch, context: &Context<'_>) -> Result<Vec<DtccLink>> {
         })
     };
     let text = |name: &str| -> Result<Vec<Option<String>>> {
-        Ok(column(name)?.as_string::<i32>().iter().map(|v| v.map(str::to_owned)).collect())
+        let texts = column(name)?.as_string_opt::<i32>().ok_or_else(|| {
+            Error::refused(
+                format!("column `{name}` is no text: these are not rows of CORRELATE"),
+                "COPY CORRELATE events ... TO 'dt.cc' FORMAT hypodd",
+            )
+        })?;
+        Ok(texts.iter().map(|v| v.map(str::to_owned)).collect())
     };
     let (event1, event2) = (text("event1")?, text("event2")?);
     let (network, station, phase) = (text("network")?, text("station")?, text("phase")?);

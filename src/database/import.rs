@@ -15,7 +15,7 @@ use crate::error::{Diagnostic, Error, Result, Span};
 use crate::index::archive::Archive;
 use crate::ingest::import::catalog::{Request as CatalogRequest, import_catalog};
 use crate::ingest::import::events::{Request as EventRequest, import_events, import_stations};
-use crate::ingest::import::{Existing, Imported, absolute, counted, default_name, put_source};
+use crate::ingest::import::{Existing, Imported, absolute, counted, default_name, put_source, spelled};
 use crate::ingest::refresh::{self, Job, Report};
 use crate::lang::syntax::{Ident, Import, ImportKind, ImportOption as O, Name};
 use crate::model::time::Time;
@@ -30,7 +30,7 @@ impl Database {
             ImportKind::Waveforms => return self.import_waveforms(&mut writer, import, &path, run),
             ImportKind::Catalog => {
                 let request = self.catalog_request(import, path, run)?;
-                import_catalog(&mut writer, &request, run.progress)
+                import_catalog(&mut writer, &request, (run.progress, &|| self.cancel.check()))
             }
             ImportKind::Events => import_events(&mut writer, &event_request(import, &path)?),
             ImportKind::Stations => import_stations(&mut writer, &event_request(import, &path)?),
@@ -58,6 +58,7 @@ impl Database {
                 _ => return Err(Diagnostic::new("this option is not for waveforms", import.path.span).into()),
             }
         }
+        let name = spelled(writer.catalogue(), &name);
         let root = absolute(path)?;
         if let Err(error) = std::fs::metadata(&root) {
             let message = format!("cannot reach {}: {error}", root.display());

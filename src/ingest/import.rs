@@ -45,7 +45,10 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
     let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
     let is_pattern = name.contains(&b'*') || name.contains(&b'?');
     if !is_pattern && !path.is_dir() {
-        std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
+        let metadata = std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
+        if !metadata.is_file() {
+            return Err(Error::data(path, None, "it is not a regular file"));
+        }
         return Ok(vec![path.to_path_buf()]);
     }
     let directory = if is_pattern { path.parent().unwrap_or(Path::new("")) } else { path };
@@ -75,7 +78,7 @@ pub fn signature(files: &[PathBuf]) -> Result<String> {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     for file in files {
         let metadata = std::fs::metadata(file).map_err(|e| Error::io("open", file, e))?;
-        hash.update(file.as_os_str().as_bytes());
+        hash.update(absolute(file)?.as_os_str().as_bytes());
         for number in [metadata.size() as i64, metadata.mtime(), metadata.mtime_nsec()] {
             hash.update(&number.to_le_bytes());
         }
@@ -129,6 +132,12 @@ pub fn standing(catalogue: &Catalogue, wanted: &SourceEntry, existing: Existing)
             "add REPLACE for the new rows instead, or APPEND for both",
         )),
     }
+}
+
+/// The spelling of a source name that is there already in another case.
+pub fn spelled(catalogue: &Catalogue, name: &str) -> String {
+    let known = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(name));
+    known.map_or(name, |s| &s.name).to_owned()
 }
 
 /// Where an import stands.

@@ -88,6 +88,17 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the database at `path`; makes an empty one where there is none, and finishes one whose making was cut
+    /// off before its first snapshot.
+    ///
+    /// # Errors
+    /// As [`Store::open`] and [`Store::create`].
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Store> {
+        let path = path.as_ref();
+        let is_whole = path.join(SNAPSHOT).exists() || path.is_file();
+        if is_whole { Store::open(path) } else { Store::create(path) }
+    }
+
     fn create_in(dir: Arc<dyn Dir>) -> Result<Store> {
         let names = dir.list("").map_err(at(&*dir, "list", ""))?;
         if names.iter().any(|n| n == SNAPSHOT) {

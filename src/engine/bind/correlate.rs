@@ -12,6 +12,7 @@ use crate::engine::plan::{Node, OutColumn, Plan};
 use crate::error::{Diagnostic, Result, Span};
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{self, CorrelateKind as K, CorrelateOption, Ident, Number, Range, Source};
+use crate::model::table::Type;
 use crate::model::units::Dimension;
 use crate::signal::correlate::Norm;
 use crate::signal::filter::Band;
@@ -111,6 +112,12 @@ impl Binder<'_> {
                 .help("CORRELATE events, or a view of them: LET new = (SELECT * FROM events WHERE ...)")
                 .into());
             };
+            exprs.push(Expr::Column(place));
+            columns.push(node.columns[place].clone());
+        }
+        // Where the events come from says which picks are theirs.
+        let is_source = |c: &OutColumn| c.column.name == "source" && c.column.kind() == Type::Text;
+        if let Some(place) = node.columns.iter().position(is_source) {
             exprs.push(Expr::Column(place));
             columns.push(node.columns[place].clone());
         }

@@ -119,7 +119,8 @@ impl Matches {
         }
     }
 
-    fn append(&mut self, mut other: Matches) {
+    /// Adds the pairs of left rows behind these.
+    pub fn append(&mut self, mut other: Matches) {
         self.left.append(&mut other.left);
         self.right.append(&mut other.right);
         self.separation_arcsec.append(&mut other.separation_arcsec);

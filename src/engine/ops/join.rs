@@ -64,7 +64,8 @@ pub fn join<'a>(
     }
 }
 
-fn check_size(pairs: usize) -> Result<()> {
+/// Refuses more pairs than `limits::JOIN_ROWS`.
+pub fn check_size(pairs: usize) -> Result<()> {
     if pairs <= limits::JOIN_ROWS {
         return Ok(());
     }

@@ -95,7 +95,7 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
     let is_other = |i: u32, j: u32| l.tie[i as usize] != r.tie[j as usize];
     let accept = is_self.then_some(&is_other as crossmatch::Accept<'_>);
     let request = Request { radius_deg: plan.radius_deg, mode, left_rows: 0..lp.len(), accept };
-    let found = crossmatch::matches(&lp, &rp, &request)?;
+    let found = slices(&lp, &rp, &request, context)?;
     let mut matched = vec![false; left.num_rows()];
     found.left.iter().for_each(|&i| matched[l.input_row(i) as usize] = true);
     tell(&found, &matched, (lp.len(), rp.len(), right.num_rows()), context);
@@ -114,6 +114,29 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
         }
     };
     gather((left, right), rows, columns, node.schema())
+}
+
+/// Left rows matched between two looks at Ctrl-C.
+const SLICE_ROWS: usize = 1 << 16;
+
+/// The whole match, left rows by slices; MUTUAL, which needs all of them at once, in one go.
+fn slices(
+    left: &Positions<'_>,
+    right: &Positions<'_>,
+    request: &Request<'_>,
+    context: &Context<'_>,
+) -> Result<Matches> {
+    if request.mode == Mode::Mutual {
+        return crossmatch::matches(left, right, request);
+    }
+    let mut all = Matches::default();
+    for start in request.left_rows.clone().step_by(SLICE_ROWS) {
+        context.cancel.check()?;
+        let left_rows = start..(start + SLICE_ROWS).min(request.left_rows.end);
+        all.append(crossmatch::matches(left, right, &Request { left_rows, ..request.clone() })?);
+        super::join::check_size(all.len())?;
+    }
+    Ok(all)
 }
 
 fn kept<'a>(rows: &Batch, keep: Vec<bool>) -> Result<Rows<'a>> {

@@ -1,5 +1,7 @@
 //! PAIRS, CORRELATE and VARIABILITY: gathers what the operator needs, runs it, and puts its counts in the footer.
 
+use std::collections::HashSet;
+
 use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 
@@ -8,6 +10,7 @@ use super::stored::StoredWaveforms;
 use super::{correlate, pair, variability};
 use crate::engine::bind::Context;
 use crate::engine::exec::collect_one;
+use crate::engine::expr::arrow_error;
 use crate::engine::plan::{BandPlan, Node, Plan, Scan};
 use crate::error::{Error, Result};
 use crate::model::table::{Batch, Column};
@@ -42,7 +45,21 @@ pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
 /// Events of a plan with all their picks.
 fn catalogue(events: &Node, context: &Context<'_>) -> Result<Catalogue> {
     let events = collect_one(events, context)?;
-    Catalogue::from_batches(&[events], &[built_in("picks", context)?])
+    let picks = of_same_source(&events, built_in("picks", context)?)?;
+    Catalogue::from_batches(&[events], &[picks])
+}
+
+/// The picks that come from the source of their event: two versions of a bulletin may share ids. Events of a query
+/// that left `source` out take the picks of every source.
+fn of_same_source(events: &Batch, picks: Batch) -> Result<Batch> {
+    let text = |batch: &Batch, name: &str| batch.column_by_name(name).map(|c| c.as_string::<i32>().clone());
+    let (Some(ids), Some(sources)) = (text(events, "event_id"), text(events, "source")) else {
+        return Ok(picks);
+    };
+    let (Some(of), Some(from)) = (text(&picks, "event_id"), text(&picks, "source")) else { return Ok(picks) };
+    let known: HashSet<(Option<&str>, Option<&str>)> = ids.iter().zip(sources.iter()).collect();
+    let keep: Vec<bool> = of.iter().zip(from.iter()).map(|pair| known.contains(&pair)).collect();
+    arrow_select::filter::filter_record_batch(&picks, &keep.into()).map_err(arrow_error)
 }
 
 /// Where the stations are, if any were imported.
@@ -92,6 +109,9 @@ fn tell_correlate(stats: &correlate::Stats, context: &Context<'_>) {
         stats.correlations,
         stats.below_min_cc
     ));
+    if stats.below_min_snr > 0 {
+        context.notices.footer(format!("{} below MINSNR", stats.below_min_snr));
+    }
     let refused: Vec<String> = stats.refused.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
     if !refused.is_empty() {
         context.notices.footer(format!("refused: {}", refused.join(", ")));

@@ -43,7 +43,9 @@ fn check_claims(bytes: &[u8]) {
         covered = record.offset + record.length;
         if let Ok(pieces) = read(file.path(), std::slice::from_ref(record)) {
             let known = record.flags & flags::ASSUMED == 0;
-            assert!(!known || pieces[0].samples.len() == record.npts as usize, "{record:?}");
+            // A payload that breaks off under way is told by `integrity_ok`.
+            let (found, claimed) = (pieces[0].samples.len(), record.npts as usize);
+            assert!(!known || found == claimed || (found < claimed && !pieces[0].integrity_ok), "{record:?}");
         }
         let _ = read_samples(file.path(), record, 3, 10);
     }

@@ -11,7 +11,8 @@ use arrow_ord::sort::{SortColumn, lexsort_to_indices};
 use arrow_schema::DataType;
 
 use super::{
-    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, put_source, signature, standing,
+    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, put_source, signature, spelled,
+    standing,
 };
 use crate::error::{Error, Result};
 use crate::format::table;
@@ -55,22 +56,27 @@ struct Rows {
     notices: Vec<String>,
 }
 
+/// Who counts, and what is asked between batches and before anything is written.
+pub type How<'a> = (&'a dyn Progress, &'a dyn Fn() -> Result<()>);
+
 /// Reads the files, orders the rows and commits them.
-pub fn import_catalog(writer: &mut Writer, request: &Request, progress: &dyn Progress) -> Result<Imported> {
+pub fn import_catalog(writer: &mut Writer, request: &Request, how: How<'_>) -> Result<Imported> {
     let files = files(&request.path)?;
-    let source = source_entry(request, &files)?;
+    let mut source = source_entry(request, &files)?;
+    source.name = spelled(writer.catalogue(), &source.name);
     let standing = standing(writer.catalogue(), &source, request.existing)?;
     if standing == Standing::Same {
         let message = format!("`{}` is already in: nothing to do", source.name);
         return Ok(Imported { message, ..Imported::default() });
     }
     refuse_built_in(&source.name)?;
-    let mut rows = read(&files, request, progress)?;
+    let mut rows = read(&files, request, how)?;
     if standing == Standing::Append {
         rows = appended(writer, &source.name, rows)?;
     }
     let (batch, schema, position) = ordered(&mut rows, request)?;
     let count = batch.num_rows();
+    (how.1)()?;
     let segments = publish(writer, &batch, position.is_some() && request.sorted_by.is_empty())?;
     let mut catalogue = writer.catalogue().clone();
     let mut properties = request.properties.clone();
@@ -142,11 +148,19 @@ fn source_entry(request: &Request, files: &[PathBuf]) -> Result<SourceEntry> {
     })
 }
 
-fn read(files: &[PathBuf], request: &Request, progress: &dyn Progress) -> Result<Rows> {
+fn read(files: &[PathBuf], request: &Request, how: How<'_>) -> Result<Rows> {
+    let progress = how.0;
     let mut rows = Rows { schema: Schema::default(), batches: vec![], notices: vec![] };
     for file in files {
+        (how.1)()?;
+        progress.begin(&format!("opening {}", file.display()), 0, "rows");
         let mut table = table::open(file)?;
+        progress.end();
         progress.begin(&format!("reading {}", file.display()), table.rows.unwrap_or(0), "rows");
+        if let Some(taken) = table.schema.columns.iter().find(|c| HIDDEN.contains(&c.name.as_str())) {
+            let reason = format!("the column name `{}` is reserved: rename it in the file", taken.name);
+            return Err(Error::data(file, None, reason));
+        }
         if rows.schema.columns.is_empty() {
             rows.schema = table.schema.clone();
         } else if names(&rows.schema) != names(&table.schema) {
@@ -155,6 +169,7 @@ fn read(files: &[PathBuf], request: &Request, progress: &dyn Progress) -> Result
         }
         let target = rows.schema.arrow();
         for batch in table.by_ref() {
+            (how.1)()?;
             let batch = fitted(&batch?, &target, file)?;
             progress.add(batch.num_rows() as u64);
             rows.batches.push(batch);
@@ -189,9 +204,7 @@ fn fitted(batch: &Batch, target: &Arc<arrow_schema::Schema>, file: &Path) -> Res
             columns.push(column.clone());
             continue;
         }
-        let cast = arrow_cast::cast(column, field.data_type());
-        let cast = cast.ok().filter(|c| c.null_count() == column.null_count());
-        columns.push(cast.ok_or_else(|| {
+        columns.push(lossless(column, field.data_type()).ok_or_else(|| {
             let reason = format!(
                 "column `{}` is {} here and {} in the first file",
                 field.name(),
@@ -204,6 +217,16 @@ fn fitted(batch: &Batch, target: &Arc<arrow_schema::Schema>, file: &Path) -> Res
     let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Batch::try_new_with_options(target.clone(), columns, &options)
         .map_err(|e| Error::data(file, None, e.to_string()))
+}
+
+/// A column in another type, if every value survives the way there and back.
+fn lossless(column: &ArrayRef, to: &DataType) -> Option<ArrayRef> {
+    let there = arrow_cast::cast(column, to).ok()?;
+    let back = arrow_cast::cast(&there, column.data_type()).ok()?;
+    let number = |t: &DataType| t.is_numeric();
+    let is_kin = column.null_count() == column.len() || number(column.data_type()) == number(to);
+    let is_same = there.null_count() == column.null_count() && back.as_ref() == column.as_ref();
+    (is_kin && is_same).then_some(there)
 }
 
 fn column_index(schema: &Schema, name: &str) -> Result<usize> {
@@ -277,7 +300,13 @@ fn appended(writer: &Writer, name: &str, rows: Rows) -> Result<Rows> {
     for batch in &rows.batches {
         let columns = schema.columns.iter().map(|c| match rows.schema.index_of(&c.name) {
             Some(i) if batch.column(i).data_type() == &c.data_type => Ok(batch.column(i).clone()),
-            Some(i) => arrow_cast::cast(batch.column(i), &c.data_type).map_err(in_memory),
+            Some(i) => lossless(batch.column(i), &c.data_type).ok_or_else(|| {
+                let message = format!(
+                    "column `{}` of the appended file has values that `{name}` cannot hold ({} there)",
+                    c.name, c.data_type
+                );
+                Error::refused(message, "correct the file, or import both files anew with REPLACE")
+            }),
             None => Ok(arrow_array::new_null_array(&c.data_type, batch.num_rows())),
         });
         batches.push(Batch::try_new(target.clone(), columns.collect::<Result<_>>()?).map_err(in_memory)?);

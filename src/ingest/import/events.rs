@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, put_source, signature, standing,
+    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, put_source, signature, spelled,
+    standing,
 };
 use crate::error::{DataError, Error, Result};
 use crate::format::event::table::{
@@ -51,7 +52,8 @@ pub struct Request<'a> {
 
 /// Reads events and picks and commits them.
 pub fn import_events(writer: &mut Writer, request: &Request<'_>) -> Result<Imported> {
-    let (files, source) = prepare(request, "events")?;
+    let (files, mut source) = prepare(request, "events")?;
+    source.name = spelled(writer.catalogue(), &source.name);
     let standing = standing(writer.catalogue(), &source, request.existing)?;
     if standing == Standing::Same {
         return Ok(already(&source.name));
@@ -95,7 +97,8 @@ pub fn import_events(writer: &mut Writer, request: &Request<'_>) -> Result<Impor
 
 /// Reads stations and commits them.
 pub fn import_stations(writer: &mut Writer, request: &Request<'_>) -> Result<Imported> {
-    let (files, source) = prepare(request, "stations")?;
+    let (files, mut source) = prepare(request, "stations")?;
+    source.name = spelled(writer.catalogue(), &source.name);
     let standing = standing(writer.catalogue(), &source, request.existing)?;
     if standing == Standing::Same {
         return Ok(already(&source.name));
