@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::engine::session::{Cancel, Session};
-pub use check::Check;
 
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context, query};

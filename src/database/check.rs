@@ -9,16 +9,6 @@ use crate::engine::tables::Tables;
 use crate::error::Result;
 use crate::store::{CheckReport, ContentHash};
 
-/// What a check found.
-#[derive(Debug)]
-pub struct Check {
-    /// Files and blocks.
-    pub store: CheckReport,
-    /// Table, rows and content hash, in the order of SHOW TABLES; hidden columns and `sources` are left out: the
-    /// hash depends on rows in table order and on nothing else.
-    pub fingerprints: Vec<(String, u64, u128)>,
-}
-
 impl Database {
     /// Reads every block of the database.
     ///
@@ -28,7 +18,8 @@ impl Database {
         self.store.check()
     }
 
-    /// A hash of the rows of each table, equal for equal content however it came about.
+    /// Name, rows and a hash of each table in the order of SHOW TABLES: equal for equal rows in table order, however
+    /// they came about. Hidden columns, `sources` and `refusals` are left out.
     ///
     /// # Errors
     /// Damage, I/O.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::bind::Context;
 use super::expr::{Expr, arrow_error};
 use super::ops::{aggregate, archive, join, matching, relate, scan, sort};
-use super::plan::{Node, OutColumn, Plan, SortKey};
+use super::plan::{Node, Plan, SortKey};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::model::table::{Batch, Schema};
@@ -208,9 +208,4 @@ fn limit(input: Rows<'_>, offset: usize, count: Option<usize>) -> Rows<'_> {
         }
         None
     }))
-}
-
-/// The shown columns of a plan's output.
-pub fn shown_columns(columns: &[OutColumn]) -> Vec<usize> {
-    (0..columns.len()).filter(|&i| !columns[i].is_hidden).collect()
 }

@@ -8,7 +8,7 @@ use arrow_array::{ArrayRef, Int64Array};
 use super::bind::Context;
 use super::bind::call::GEOMETRY;
 use super::expr::{FUNCTIONS, arrow_error};
-use super::plan::{AGGREGATES, Node, OutColumn};
+use super::plan::{AGGREGATES, OutColumn};
 use super::session::Variable;
 use crate::error::Result;
 use crate::lang::syntax::Show;
@@ -158,10 +158,4 @@ pub fn describe(columns: &[OutColumn]) -> Result<Batch> {
         ]
     });
     text_table(&["column", "type", "unit", "ucd", "description"], rows.collect())
-}
-
-/// One row a line of the plan.
-pub fn explain(node: &Node) -> Result<Batch> {
-    let lines = super::plan::explain(node).into_iter().map(|l| vec![Some(l)]);
-    text_table(&["plan"], lines.collect())
 }

@@ -10,7 +10,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::ingest::refresh::now_ns;
 use crate::model::station::{Pattern, PatternError};
+use crate::model::time::Time;
 use crate::store::{Catalogue, SourceEntry};
 
 /// Property of a source: its files with size and time of change.
@@ -159,4 +161,15 @@ pub fn put_source(catalogue: &mut Catalogue, source: SourceEntry) {
         Some(place) => catalogue.sources[place] = source,
         None => catalogue.sources.push(source),
     }
+}
+
+/// Enters a source as refreshed now; with APPEND its signature stands for all files that are in.
+pub fn register(catalogue: &mut Catalogue, mut source: SourceEntry, standing: Standing) {
+    let old = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&source.name));
+    if let Some(old) = old.filter(|_| standing == Standing::Append) {
+        let both = [old, &source].map(|s| s.options.get(SIGNATURE).cloned().unwrap_or_default());
+        source.options.insert(SIGNATURE.to_owned(), both.join("+"));
+    }
+    source.last_refresh = Some(Time(now_ns()));
+    put_source(catalogue, source);
 }

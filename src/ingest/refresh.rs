@@ -23,7 +23,7 @@ use crate::index::archive::{
 use crate::limits;
 use crate::model::time::Time;
 use crate::progress::Progress;
-use crate::store::{Catalogue, SourceEntry, TableEntry, Writer};
+use crate::store::{Catalogue, SegmentRef, SourceEntry, TableEntry, Writer};
 
 /// What a refresh did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -211,6 +211,22 @@ fn carried(archive: &Archive, by_file: &HashMap<usize, HashMap<u32, Vec<usize>>>
     Read { file: part.file(place.file), segments, was_opened: false }
 }
 
+/// The two segments of a new part, named after the first.
+fn publish_part(
+    writer: &Writer,
+    source: &str,
+    files: Vec<(FileRow, Vec<SegmentRow>)>,
+) -> Result<[SegmentRef; 2]> {
+    let (files, segments) = build_part(files)?;
+    let mut part = [writer.publish(files)?, writer.publish(segments)?];
+    let name = part[0].file.split('-').next().unwrap_or("").to_owned();
+    for reference in &mut part {
+        reference.properties.insert(PART.to_owned(), name.clone());
+        reference.source = source.to_owned();
+    }
+    Ok(part)
+}
+
 /// One commit: a new part, and the rows of older parts that it replaces.
 fn commit_part(
     writer: &mut Writer,
@@ -220,15 +236,7 @@ fn commit_part(
 ) -> Result<()> {
     let mut published = vec![];
     if !files.is_empty() {
-        let (files, segments) = build_part(files)?;
-        let mut files = writer.publish(files)?;
-        let mut segments = writer.publish(segments)?;
-        let name = files.file.split('-').next().unwrap_or("").to_owned();
-        for reference in [&mut files, &mut segments] {
-            reference.properties.insert(PART.to_owned(), name.clone());
-            reference.source = source.name.clone();
-        }
-        published.extend([files, segments]);
+        published.extend(publish_part(writer, &source.name, files)?);
     }
     for (part, rows) in dead {
         let mut reference = writer.publish(build_dead(&part.name, &rows)?)?;
@@ -282,14 +290,6 @@ pub fn compact(writer: &mut Writer, source: &str) -> Result<()> {
     if rows.is_empty() {
         return writer.commit(catalogue).map(|_| ());
     }
-    let (files, segments) = build_part(rows)?;
-    let mut files = writer.publish(files)?;
-    let mut segments = writer.publish(segments)?;
-    let name = files.file.split('-').next().unwrap_or("").to_owned();
-    for reference in [&mut files, &mut segments] {
-        reference.properties.insert(PART.to_owned(), name.clone());
-        reference.source = entry.name.clone();
-    }
-    archive_table(&mut catalogue).segments.extend([files, segments]);
+    archive_table(&mut catalogue).segments.extend(publish_part(writer, &entry.name, rows)?);
     writer.commit(catalogue).map(|_| ())
 }

@@ -11,8 +11,7 @@ use arrow_ord::sort::{SortColumn, lexsort_to_indices};
 use arrow_schema::DataType;
 
 use super::{
-    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, put_source, signature, spelled,
-    standing,
+    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, register, signature, spelled, standing,
 };
 use crate::error::{Error, Result};
 use crate::format::table;
@@ -92,17 +91,6 @@ pub fn import_catalog(writer: &mut Writer, request: &Request, how: How<'_>) -> R
     let message =
         format!("imported {} from {} into `{name}`", counted(count, "row"), counted(files.len(), "file"));
     Ok(Imported { message, notices: rows.notices, problems: 0 })
-}
-
-fn register(catalogue: &mut crate::store::Catalogue, mut source: SourceEntry, standing: Standing) {
-    if standing == Standing::Append
-        && let Some(old) = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&source.name))
-    {
-        let both = [old, &source].map(|s| s.options.get(SIGNATURE).cloned().unwrap_or_default());
-        source.options.insert(SIGNATURE.to_owned(), both.join("+"));
-    }
-    source.last_refresh = Some(crate::model::time::Time(crate::ingest::refresh::now_ns()));
-    put_source(catalogue, source);
 }
 
 /// Names that queries use for something else.

@@ -7,8 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, put_source, signature, spelled,
-    standing,
+    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, register, signature, spelled, standing,
 };
 use crate::error::{DataError, Error, Result};
 use crate::format::event::table::{
@@ -73,7 +72,9 @@ pub fn import_events(writer: &mut Writer, request: &Request<'_>) -> Result<Impor
     sort_picks(&mut all.picks);
     number_events(&mut all.events);
     let mut catalogue = writer.catalogue().clone();
-    let source = registered(&mut catalogue, source, standing);
+    let name = source.name.clone();
+    register(&mut catalogue, source, standing);
+    let source = name;
     let events = SegmentBuilder::new("rows").batch(&events_batch(&all.events)?);
     let picks = SegmentBuilder::new("rows").batch(&picks_batch(&all.picks)?);
     let parts = [("events", events_schema(), events), ("picks", picks_schema(), picks)];
@@ -118,7 +119,9 @@ pub fn import_stations(writer: &mut Writer, request: &Request<'_>) -> Result<Imp
     };
     rows.sort_by_key(key);
     let mut catalogue = writer.catalogue().clone();
-    let source = registered(&mut catalogue, source, standing);
+    let name = source.name.clone();
+    register(&mut catalogue, source, standing);
+    let source = name;
     let builder = SegmentBuilder::new("rows").batch(&stations_batch(&rows)?);
     put_rows(writer, &mut catalogue, &source, standing, vec![("stations", stations_schema(), builder)])?;
     writer.commit(catalogue)?;
@@ -162,20 +165,6 @@ fn prepare(request: &Request<'_>, kind: &str) -> Result<(Vec<PathBuf>, SourceEnt
         last_refresh: None,
     };
     Ok((files, source))
-}
-
-/// Enters the source; with APPEND its signature stands for all files that are in.
-fn registered(catalogue: &mut Catalogue, mut source: SourceEntry, standing: Standing) -> String {
-    if standing == Standing::Append
-        && let Some(old) = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&source.name))
-    {
-        let both = [old, &source].map(|s| s.options.get(SIGNATURE).cloned().unwrap_or_default());
-        source.options.insert(SIGNATURE.to_owned(), both.join("+"));
-    }
-    source.last_refresh = Some(crate::model::time::Time(crate::ingest::refresh::now_ns()));
-    let name = source.name.clone();
-    put_source(catalogue, source);
-    name
 }
 
 fn put_rows(
