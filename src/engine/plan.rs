@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use super::expr::{Area, Expr};
+use super::expr::{Area, Expr, Surface};
 use super::ops::{correlate, pair, variability};
 use crate::lang::syntax::{JoinKind, SetKind};
 use crate::model::station::Pattern;
@@ -162,13 +162,54 @@ pub struct SortKey {
     pub nulls_first: bool,
 }
 
-/// Conditions of a join.
-#[derive(Debug)]
+/// Conditions of a join, all of which a pair must meet.
+#[derive(Debug, Default)]
 pub struct JoinCondition {
     /// Pairs of (left, right) values that must be equal.
     pub equal: Vec<(Expr, Expr)>,
+    /// Bounds that an index over the right side answers.
+    pub interval: Option<Interval>,
+    /// A distance that a grid over the right side answers.
+    pub near: Option<Near>,
     /// The rest, over left columns then right columns.
     pub residual: Option<Expr>,
+}
+
+/// Bounds of right values by left values: `right.start < left.end AND right.end > left.start`, or one of the two.
+#[derive(Clone, Debug, Default)]
+pub struct Interval {
+    /// The right value lies below the left one.
+    pub below: Option<Edge>,
+    /// The right value lies above the left one.
+    pub above: Option<Edge>,
+}
+
+/// One bound of an [`Interval`].
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Over the left columns.
+    pub left: Expr,
+    /// Over the right columns.
+    pub right: Expr,
+    /// Equal values are outside.
+    pub is_strict: bool,
+}
+
+/// `DISTANCE(left, right) <= radius`, positions as the expression language measures them.
+#[derive(Clone, Debug)]
+pub struct Near {
+    /// Degrees on the sky, metres on the Earth.
+    pub surface: Surface,
+    /// Longitude and latitude over the left columns, degrees.
+    pub left: [Expr; 2],
+    /// Longitude and latitude over the right columns, degrees.
+    pub right: [Expr; 2],
+    /// Depth of either side in km: then the straight line between hypocentres.
+    pub depths: Option<(Expr, Expr)>,
+    /// The radius is the sum of a value of the left row and one of the right row.
+    pub radius: (Option<Expr>, Option<Expr>),
+    /// The edge is outside.
+    pub is_strict: bool,
 }
 
 /// Which partners a match keeps.
@@ -191,10 +232,20 @@ pub struct Match {
     pub left: Box<Node>,
     /// Right rows.
     pub right: Box<Node>,
+    /// Columns of right ascension and declination on either side, degrees.
+    pub places: [(usize, usize); 2],
     /// Radius in degrees.
     pub radius_deg: f64,
+    /// The edge is outside.
+    pub is_strict: bool,
     /// Which partners.
     pub mode: MatchMode,
+    /// What pairs within the radius must meet beside it, over left columns then right columns.
+    pub residual: Option<Expr>,
+    /// `separation` and its kin follow the right columns.
+    pub has_match_columns: bool,
+    /// Both sides are one catalogue, and a row of it is no partner of itself.
+    pub excludes_self: bool,
 }
 
 /// A query or `$view` whose rows several places of one statement read.
@@ -392,18 +443,8 @@ impl Plan {
             Plan::SetOp { kind, all, .. } => {
                 format!("{kind:?}{}", if *all { " all" } else { "" }).to_lowercase()
             }
-            Plan::Join { kind, on, .. } if on.equal.is_empty() => {
-                format!("{kind:?} join (nested loop)").to_lowercase()
-            }
-            Plan::Join { kind, on, .. } => {
-                format!("{kind:?} join on {} equal keys (hash)", on.equal.len()).to_lowercase()
-            }
-            Plan::Match(m) => format!(
-                "{} crossmatch within {} arcsec, {} (merge of two HEALPix-ordered sides)",
-                format!("{:?}", m.kind).to_lowercase(),
-                m.radius_deg * 3600.0,
-                format!("{:?}", m.mode).to_lowercase()
-            ),
+            Plan::Join { kind, on, .. } => describe_join(*kind, on),
+            Plan::Match(m) => describe_match(m),
             Plan::Gaps { .. } => "gaps (time index)".to_owned(),
             Plan::Coverage { .. } => "coverage (time index)".to_owned(),
             Plan::Pairs { .. } => "pairs (k-d tree of hypocentres)".to_owned(),
@@ -411,6 +452,49 @@ impl Plan {
             Plan::Variability { bands, .. } => format!("variability of {} bands", bands.len()),
         }
     }
+}
+
+/// The method of a join, and why it is the one.
+fn describe_join(kind: JoinKind, on: &JoinCondition) -> String {
+    let kind = format!("{kind:?}").to_lowercase();
+    let keys = match on.equal.len() {
+        0 => String::new(),
+        1 => " on 1 equal keys".to_owned(),
+        n => format!(" on {n} equal keys"),
+    };
+    let rest = if on.residual.is_some() { ", then its other conditions" } else { "" };
+    if let Some(near) = &on.near {
+        let surface = if near.surface == Surface::Sky { "sky" } else { "Earth" };
+        return format!("{kind} join by distance on the {surface} (grid of the right side{rest})");
+    }
+    if let Some(interval) = &on.interval {
+        let bounds = usize::from(interval.below.is_some()) + usize::from(interval.above.is_some());
+        let groups = if on.equal.is_empty() { "" } else { " within groups of the hash" };
+        return format!(
+            "{kind} join{keys} and {bounds} bounds (right side sorted by start with largest ends{groups}{rest})"
+        );
+    }
+    match on.equal.len() {
+        0 => format!("{kind} join (nested loop: no equality, range or distance between the two sides)"),
+        _ => format!("{kind} join{keys} (hash)"),
+    }
+}
+
+fn describe_match(m: &Match) -> String {
+    let mut text = format!(
+        "{} crossmatch {} {} arcsec, {} (merge of two HEALPix-ordered sides",
+        format!("{:?}", m.kind).to_lowercase(),
+        if m.is_strict { "closer than" } else { "within" },
+        m.radius_deg * 3600.0,
+        format!("{:?}", m.mode).to_lowercase()
+    );
+    if m.residual.is_some() {
+        text.push_str(", then its other conditions");
+    }
+    if m.excludes_self {
+        text.push_str(", no row with itself");
+    }
+    text + ")"
 }
 
 fn describe_scan(scan: &Scan) -> String {

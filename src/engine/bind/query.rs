@@ -129,8 +129,9 @@ impl Binder<'_> {
         let (mut input, scope) = self.from(&select.from)?;
         if let Some(filter) = &select.filter {
             let binder = ExprBinder { binder: self, scope: &scope, grouping: None };
-            input = super::source::push_filter(input, binder.condition(filter)?);
+            input = super::join::push_filter(input, binder.condition(filter)?);
         }
+        input = super::join::with_methods(input);
         let grouped = !select.group.is_empty() || select.having.is_some() || has_aggregate(select, order);
         let grouping = if grouped { Some(self.grouping(select, &scope)?) } else { None };
         let binder = ExprBinder { binder: self, scope: &scope, grouping: grouping.as_ref() };
