@@ -1,9 +1,12 @@
 //! What a plan does not need is not read: columns nobody uses, cells outside a region, zones outside a range. The
 //! filters stay; the hints only let a scan leave out rows that they would drop.
 
+use std::sync::Arc;
+
 use super::bind::join::conjuncts;
-use super::expr::{Area, CompareOp, Expr, Literal};
+use super::expr::{Area, CompareOp, Expr, Literal, Surface};
 use super::plan::{BandPlan, JoinCondition, Match, Node, OutColumn, Plan, Role, Scan};
+use crate::geometry::region::Region;
 use crate::lang::syntax::JoinKind;
 
 /// The plan with hints in its scans, reading only what it needs.
@@ -37,6 +40,7 @@ fn with_hints(node: Node) -> Node {
             Plan::Join { kind, left: boxed(left), right: boxed(right), on }
         }
         Plan::Match(m) => Plan::Match(Match { left: boxed(m.left), right: boxed(m.right), ..m }),
+        Plan::Apply { input, outer, query } => Plan::Apply { input: boxed(input), outer, query },
         Plan::Pairs { events, spec } => Plan::Pairs { events: boxed(events), spec },
         Plan::Correlate { events, against, spec } => {
             Plan::Correlate { events: boxed(events), against: against.map(boxed), spec }
@@ -63,6 +67,9 @@ fn hint(scan: &mut Scan, predicate: &Expr, columns: &[OutColumn]) {
                     scan.region = Some(area);
                 }
             }
+            Expr::Compare(op, left, right) if circle_of(op, &left, &right, columns).is_some() => {
+                scan.region = circle_of(op, &left, &right, columns);
+            }
             Expr::Compare(op, left, right) => {
                 let (op, column, value) = match (&*left, &*right) {
                     (Expr::Column(i), Expr::Literal(v)) => (op, *i, v),
@@ -81,6 +88,28 @@ fn hint(scan: &mut Scan, predicate: &Expr, columns: &[OutColumn]) {
             _ => {}
         }
     }
+}
+
+/// The circle that `DISTANCE(pos, POINT(lon, lat)) < radius` keeps, on the sky.
+fn circle_of(op: CompareOp, left: &Expr, right: &Expr, columns: &[OutColumn]) -> Option<Arc<Area>> {
+    let (op, distance, radius) = match (left, right) {
+        (Expr::Distance { .. }, Expr::Literal(radius)) => (op, left, radius),
+        (Expr::Literal(radius), Expr::Distance { .. }) => (op.flipped(), right, radius),
+        _ => return None,
+    };
+    let Expr::Distance { surface: Surface::Sky, places, .. } = distance else { return None };
+    if !matches!(op, CompareOp::Lt | CompareOp::Le) {
+        return None;
+    }
+    let is = |e: &Expr, role: Role| matches!(e, Expr::Column(i) if columns[*i].role == role);
+    let degrees = |e: &Expr| e.as_literal().and_then(number);
+    let [a, b, c, d] = &**places;
+    let centre = match () {
+        () if is(a, Role::Ra) && is(b, Role::Dec) => (degrees(c)?, degrees(d)?),
+        () if is(c, Role::Ra) && is(d, Role::Dec) => (degrees(a)?, degrees(b)?),
+        () => return None,
+    };
+    Region::circle(centre, number(radius)?).ok().map(|circle| Arc::new(Area::Sky(circle)))
 }
 
 /// A bound for zone maps. Integers beyond 2^53 round to a float; the zone test then only keeps more.
@@ -166,6 +195,21 @@ fn prune(node: Node, needed: &[bool]) -> (Node, Places) {
         }
         Plan::Join { kind, left, right, on } => prune_join((kind, on), *left, *right, needed),
         Plan::Match(m) => prune_match(m, columns, needed),
+        Plan::Apply { input, mut outer, query } => {
+            let width = input.columns.len();
+            if !needed[width] {
+                let (node, mut at) = prune(*input, &needed[..width]);
+                at.push(None);
+                return (node, at);
+            }
+            let mut below = needed[..width].to_vec();
+            outer.iter().for_each(|o| below[o.place] = true);
+            let (input, mut at) = prune(*input, &below);
+            outer.iter_mut().for_each(|o| o.place = at.get(o.place).copied().flatten().unwrap_or(0));
+            at.push(Some(input.columns.len()));
+            let columns = input.columns.iter().cloned().chain(columns.into_iter().skip(width)).collect();
+            (Node { plan: Plan::Apply { input: Box::new(input), outer, query }, columns }, at)
+        }
         other => (Node { plan: whole(other), columns }, everything),
     }
 }

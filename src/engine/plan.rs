@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::expr::{Area, Expr, Surface};
 use super::ops::{correlate, pair, variability};
+use super::scope::Scope;
 use crate::lang::syntax::{JoinKind, SetKind};
 use crate::model::station::Pattern;
 use crate::model::table::{Batch, Column, Schema};
@@ -248,6 +249,30 @@ pub struct Match {
     pub excludes_self: bool,
 }
 
+/// An expression with a subquery that uses columns of the row around it.
+#[derive(Debug)]
+pub struct Correlated {
+    /// As written.
+    pub expr: crate::lang::syntax::Expr,
+    /// Columns around it.
+    pub scope: Scope,
+    /// Names of WITH in sight.
+    pub with: Vec<Arc<Shared>>,
+    /// Views that it uses.
+    pub views: Vec<Arc<Shared>>,
+    /// What it yields.
+    pub column: Column,
+}
+
+/// A column that a subquery uses of the row around it.
+#[derive(Clone, Copy, Debug)]
+pub struct OuterColumn {
+    /// Its number in the scope around.
+    pub name: usize,
+    /// Its place in the input.
+    pub place: usize,
+}
+
 /// A query or `$view` whose rows several places of one statement read.
 #[derive(Debug)]
 pub struct Shared {
@@ -337,6 +362,15 @@ pub enum Plan {
     },
     /// Rows paired by position.
     Match(Match),
+    /// Rows, and the value of a subquery for each.
+    Apply {
+        /// Rows.
+        input: Box<Node>,
+        /// What the subquery uses of them.
+        outer: Vec<OuterColumn>,
+        /// The subquery.
+        query: Arc<Correlated>,
+    },
     /// Missing time of channels.
     Gaps {
         /// Which channels.
@@ -411,6 +445,7 @@ impl Plan {
             Plan::Sort { input, .. } | Plan::Limit { input, .. } | Plan::Distinct(input) => vec![input],
             Plan::SetOp { left, right, .. } | Plan::Join { left, right, .. } => vec![left, right],
             Plan::Match(m) => vec![&m.left, &m.right],
+            Plan::Apply { input, .. } => vec![input],
             Plan::Pairs { events, .. } => vec![events],
             Plan::Correlate { events, against, .. } => {
                 std::iter::once(&**events).chain(against.as_deref()).collect()
@@ -445,6 +480,9 @@ impl Plan {
             }
             Plan::Join { kind, on, .. } => describe_join(*kind, on),
             Plan::Match(m) => describe_match(m),
+            Plan::Apply { outer, .. } => {
+                format!("subquery for each combination of {} outer columns", outer.len())
+            }
             Plan::Gaps { .. } => "gaps (time index)".to_owned(),
             Plan::Coverage { .. } => "coverage (time index)".to_owned(),
             Plan::Pairs { .. } => "pairs (k-d tree of hypocentres)".to_owned(),

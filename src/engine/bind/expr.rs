@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
+
 use super::group::Grouping;
 use super::value::{Bound, Typed, instant, period, time_token};
 use super::{Binder, arith, compare};
@@ -11,7 +13,7 @@ use crate::engine::scope::{Resolved, Scope};
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::lang::syntax::{self, BinaryOp, ExprKind, MatchKind, Name, Range, UnaryOp};
 use crate::model::station::Pattern;
-use crate::model::table::Type;
+use crate::model::table::{Column, Type};
 use crate::model::units::Unit;
 
 /// Binds expressions over one scope.
@@ -53,9 +55,9 @@ impl<'a> ExprBinder<'a> {
             }
             ExprKind::Case { branches, otherwise } => self.case(branches, otherwise.as_deref(), e.span),
             ExprKind::Cast { operand, type_words, .. } => self.cast(operand, type_words),
-            ExprKind::Scalar(query) => {
-                Ok(Bound::Scalar(self.binder.scalar_query(query, self.scope, e.span)?))
-            }
+            ExprKind::Scalar(query) => self
+                .with_subquery(e, || Ok(Bound::Scalar(self.binder.scalar_query(query, self.scope, e.span)?))),
+            ExprKind::Exists(_) | ExprKind::InQuery { .. } => self.subquery_condition(e),
             ExprKind::Unary { op, operand } => self.unary(*op, operand, e.span),
             ExprKind::Binary { op, left, right } if op.is_comparison() => {
                 compare::comparison(self, *op, left, right)
@@ -76,7 +78,15 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn column(&self, name: &Name) -> Result<Bound> {
-        let resolved = self.scope.resolve(name).map_err(|e| self.binder.correlated(name).unwrap_or(e))?;
+        let resolved = match self.scope.resolve(name) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                return match self.binder.correlated(name) {
+                    Some(correlated) => Err(correlated.into()),
+                    None => self.binder.outer_value(name).ok_or_else(|| error.into()),
+                };
+            }
+        };
         if self.grouping.is_some() {
             let shown = &name.parts.last().map_or("", |p| &p.text);
             return Err(Diagnostic::new(format!("`{shown}` is neither aggregated nor grouped"), name.span)
@@ -200,16 +210,11 @@ impl<'a> ExprBinder<'a> {
             ExprKind::InList { operand, items, negated } => {
                 (compare::in_list(self, operand, items)?, *negated)
             }
-            ExprKind::InQuery { operand, query, negated } => (self.in_query(operand, query)?, *negated),
             ExprKind::InRange { operand, range, negated } => (self.in_range(operand, range)?, *negated),
             ExprKind::Match { kind, operand, pattern, negated } => {
                 (self.text_match(*kind, operand, pattern)?, *negated)
             }
             ExprKind::Overlaps { operand, range, negated } => (self.overlaps(operand, range)?, *negated),
-            ExprKind::Exists(query) => {
-                let is_some = self.binder.exists(query, self.scope)?;
-                (Expr::Literal(Literal::Bool(is_some)), false)
-            }
             _ => return Err(Diagnostic::new("this is not a condition", e.span).into()),
         };
         Ok(boolean(if negated { Expr::Not(Box::new(expr)) } else { expr }))
@@ -225,9 +230,14 @@ impl<'a> ExprBinder<'a> {
         })
     }
 
-    fn in_query(&self, operand: &syntax::Expr, query: &syntax::Query) -> Result<Expr> {
+    pub(super) fn in_query(&self, operand: &syntax::Expr, query: &syntax::Query) -> Result<Expr> {
+        self.member_of(operand, self.binder.column_query(query, self.scope)?)
+    }
+
+    /// Membership in the values of a column.
+    pub(super) fn member_of(&self, operand: &syntax::Expr, column: (Column, ArrayRef)) -> Result<Expr> {
         let operand_value = self.scalar(operand)?;
-        let (column, values) = self.binder.column_query(query, self.scope)?;
+        let (column, values) = column;
         let comparable = column.kind() == operand_value.kind
             || (column.kind().is_number() && operand_value.kind.is_number())
             || column.kind() == Type::Null;
@@ -245,7 +255,7 @@ impl<'a> ExprBinder<'a> {
         let value = self.bind(operand)?;
         match value {
             Bound::Point { surface, lon, lat, .. } if range.end.is_none() => {
-                self.inside(surface, (lon, lat), &range.start)
+                self.in_region(surface, (lon, lat), &range.start)
             }
             Bound::Scalar(t) if range.end.is_some() => {
                 let end = range.end.as_ref().unwrap_or(&range.start);
@@ -264,17 +274,6 @@ impl<'a> ExprBinder<'a> {
             other => Err(Diagnostic::new(format!("{} cannot be IN this", other.phrase()), range.span)
                 .help("IN (a, b, c), IN a .. b, time IN '2024', pos IN CIRCLE(..)")
                 .into()),
-        }
-    }
-
-    fn inside(&self, surface: Surface, at: (Expr, Expr), region: &syntax::Expr) -> Result<Expr> {
-        match self.bind_region(region, surface)? {
-            Bound::Region(area) => Ok(Expr::Inside { lon: Box::new(at.0), lat: Box::new(at.1), area }),
-            other => {
-                Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span)
-                    .help("CIRCLE(lon, lat, radius), BOX(lon, lat, width, height), POLYGON(lon, lat, ...)")
-                    .into())
-            }
         }
     }
 
@@ -324,8 +323,15 @@ impl<'a> ExprBinder<'a> {
         match self.bind(operand)? {
             Bound::Span { start: a, end: b } => {
                 use crate::engine::expr::CompareOp::Lt;
-                let first = Expr::Compare(Lt, Box::new(a), Box::new(end));
-                Ok(first.and(Expr::Compare(Lt, Box::new(start), Box::new(b))))
+                // max(starts) < min(ends): each start lies before each end, so that an empty span overlaps nothing.
+                let before = |x: &Expr, y: &Expr| Expr::Compare(Lt, Box::new(x.clone()), Box::new(y.clone()));
+                let is_known = |x: &Expr, y: &Expr| match (x.as_literal(), y.as_literal()) {
+                    (Some(Literal::Time(x)), Some(Literal::Time(y))) => x < y,
+                    _ => false,
+                };
+                let pairs = [(&a, &end), (&start, &b), (&a, &b), (&start, &end)];
+                let parts = pairs.into_iter().filter(|(x, y)| !is_known(x, y)).map(|(x, y)| before(x, y));
+                Ok(parts.reduce(Expr::and).unwrap_or(Expr::Literal(Literal::Bool(true))))
             }
             Bound::Scalar(t) if t.kind == Type::Time => Ok(between_half_open(t.expr, start, end)),
             other => Err(Diagnostic::new(

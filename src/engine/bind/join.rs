@@ -19,7 +19,7 @@ pub fn conjuncts(expr: Expr, into: &mut Vec<Expr>) {
 }
 
 /// Does an expression read columns of the left side, of the right side?
-fn side(expr: &Expr, left_columns: usize) -> (bool, bool) {
+pub fn side(expr: &Expr, left_columns: usize) -> (bool, bool) {
     let (mut left, mut right) = (false, false);
     expr.columns(&mut |i| if i < left_columns { left = true } else { right = true });
     (left, right)
@@ -120,6 +120,7 @@ pub fn with_methods(node: Node) -> Node {
     let boxed = |n: Box<Node>| Box::new(with_methods(*n));
     let plan = match plan {
         Plan::Filter { input, predicate } => Plan::Filter { input: boxed(input), predicate },
+        Plan::Project { input, exprs } => Plan::Project { input: boxed(input), exprs },
         Plan::Match(m) => Plan::Match(Match { left: boxed(m.left), right: boxed(m.right), ..m }),
         Plan::Join { kind, left, right, on } => {
             return with_method(kind, (boxed(left), boxed(right)), on, columns);

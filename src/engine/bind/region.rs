@@ -162,7 +162,7 @@ impl ExprBinder<'_> {
         Ok(Area::Sky(Region::circle(centre, radius_deg).map_err(|e| at(e, radius.span))?))
     }
 
-    fn angle(&self, e: &syntax::Expr) -> Result<f64> {
+    pub(super) fn angle(&self, e: &syntax::Expr) -> Result<f64> {
         self.constant_degrees(e)
     }
 
@@ -181,13 +181,7 @@ impl ExprBinder<'_> {
                 Diagnostic::new("CONTAINS(POINT(..), region): the first is no position", point.span).into()
             );
         };
-        match self.bind_region(region, surface)? {
-            Bound::Region(area) => Ok(boolean(Expr::Inside { lon: Box::new(lon), lat: Box::new(lat), area })),
-            other => {
-                Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span)
-                    .into())
-            }
-        }
+        Ok(boolean(self.in_region(surface, (lon, lat), region)?))
     }
 
     /// `DISTANCE(p, q)`, or ADQL's `DISTANCE(lon1, lat1, lon2, lat2)`: degrees on the sky, metres on the Earth.
@@ -206,9 +200,18 @@ impl ExprBinder<'_> {
                 .help("DISTANCE(a.pos, b.pos)")
                 .into());
         };
-        if surface != other {
-            return Err(Diagnostic::new("one position is on the sky, the other on the Earth", span).into());
-        }
+        // A POINT of plain numbers lies where the other position does.
+        let is_plain = |lon: &Expr, lat: &Expr| self.has_no_surface(lon) && self.has_no_surface(lat);
+        let surface = match (surface, other) {
+            (a, b) if a == b => a,
+            (Surface::Sky, _) if is_plain(&lon1, &lat1) => other,
+            (_, Surface::Sky) if is_plain(&lon2, &lat2) => surface,
+            _ => {
+                return Err(
+                    Diagnostic::new("one position is on the sky, the other on the Earth", span).into()
+                );
+            }
+        };
         let depths = d1.zip(d2).map(Box::new);
         let expr = Expr::Distance { surface, places: Box::new([lon1, lat1, lon2, lat2]), depths };
         let mut value = Typed::computed(expr, Type::Float, false);
@@ -218,7 +221,7 @@ impl ExprBinder<'_> {
 }
 
 /// ADQL's optional first argument: only ICRS and its kin are read.
-fn without_frame(args: &[syntax::Expr]) -> Result<&[syntax::Expr]> {
+pub(super) fn without_frame(args: &[syntax::Expr]) -> Result<&[syntax::Expr]> {
     let [first, rest @ ..] = args else { return Ok(args) };
     let ExprKind::Text(frame) = &first.kind else { return Ok(args) };
     let upper = frame.trim().to_ascii_uppercase();

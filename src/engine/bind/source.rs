@@ -20,6 +20,14 @@ use crate::model::units::Dimension;
 impl Binder<'_> {
     /// The whole FROM; nothing is one row without columns.
     pub fn from(&self, items: &[FromItem]) -> Result<(Node, Scope)> {
+        // Conditions of ON stand before the columns that subqueries of SELECT add.
+        self.frames.borrow_mut().push(None);
+        let done = self.sources(items);
+        self.frames.borrow_mut().pop();
+        done
+    }
+
+    fn sources(&self, items: &[FromItem]) -> Result<(Node, Scope)> {
         if items.iter().map(|i| 1 + i.joins.len()).sum::<usize>() > BRANCHES {
             let span = items[0].source.span;
             return Err(Diagnostic::new(format!("more than {BRANCHES} tables in one FROM"), span).into());
@@ -45,9 +53,9 @@ impl Binder<'_> {
     /// A source after others: a name of those inside a subquery is refused as correlated.
     fn source_beside(&self, source: &Source, left: Option<&Scope>) -> Result<(Node, Scope)> {
         let Some(left) = left else { return self.source(source) };
-        self.around.borrow_mut().push(left.clone());
+        self.enter(left, true);
         let done = self.source(source);
-        self.around.borrow_mut().pop();
+        self.leave();
         done
     }
 

@@ -5,7 +5,7 @@
 use arrow_array::{Array, ArrayRef};
 
 use super::groups::{Groups, NO_GROUP};
-use crate::engine::expr::{floats, integers};
+use crate::engine::expr::{CompareOp, Expr, floats, integers};
 use crate::engine::plan::{Edge, JoinCondition};
 use crate::error::Result;
 use crate::model::table::{Batch, Type};
@@ -28,6 +28,8 @@ pub struct IntervalIndex {
     ends: Vec<Vec<i64>>,
     /// In every group the order by start is that of the rows.
     is_in_row_order: bool,
+    /// What pairs must meet beside: bounds of INT by FLOAT, whose keys were rounded.
+    pub unsure: Option<Expr>,
 }
 
 /// The left values of a bound.
@@ -41,19 +43,30 @@ impl IntervalIndex {
     pub fn new(left: &Batch, right: &Batch, on: &JoinCondition) -> Result<IntervalIndex> {
         let mut groups = Groups::new(left, right, &on.equal)?;
         let interval = on.interval.clone().unwrap_or_default();
-        let mut side = |edge: &Option<Edge>| -> Result<Option<(Keys, Vec<i64>)>> {
+        let width = left.num_columns();
+        let mut unsure: Option<Expr> = None;
+        let mut side = |edge: &Option<Edge>, ops: [CompareOp; 2]| -> Result<Option<(Keys, Vec<i64>)>> {
             let Some(edge) = edge else { return Ok(None) };
             let (l, r) = (edge.left.eval(left)?, edge.right.eval(right)?);
-            let kinds = [&l, &r].map(|a| Type::of(a.data_type()).unwrap_or(Type::Null));
-            let is_mixed = kinds[0] != kinds[1];
+            let is_mixed = Type::of(l.data_type()) != Type::of(r.data_type());
             let values = sort_keys(&l, is_mixed, &mut groups.left)?;
             let rights = sort_keys(&r, is_mixed, &mut groups.right)?;
-            // Between INT and FLOAT the integers were rounded: equal keys may be either, the residual decides.
+            if is_mixed {
+                // INT by FLOAT: the keys of integers are rounded, equal ones may be either; the bound itself decides.
+                let value = edge.right.clone().renumbered(&|i| i + width);
+                let op = ops[usize::from(edge.is_strict)];
+                let bound = Expr::Compare(op, Box::new(value), Box::new(edge.left.clone()));
+                unsure = Some(match unsure.take() {
+                    Some(all) => all.and(bound),
+                    None => bound,
+                });
+            }
             Ok(Some((Keys { values, is_strict: edge.is_strict && !is_mixed }, rights)))
         };
-        let (below, above) = (side(&interval.below)?, side(&interval.above)?);
-        let (below, starts) = below.map_or((None, None), |(k, v)| (Some(k), Some(v)));
-        let (above, ends) = above.map_or((None, None), |(k, v)| (Some(k), Some(v)));
+        let below = side(&interval.below, [CompareOp::Le, CompareOp::Lt])?;
+        let above = side(&interval.above, [CompareOp::Ge, CompareOp::Gt])?;
+        let (below, starts) = below.unzip();
+        let (above, ends) = above.unzip();
         let mut index = IntervalIndex {
             left_group: groups.left,
             below,
@@ -63,6 +76,7 @@ impl IntervalIndex {
             starts: vec![],
             ends: vec![],
             is_in_row_order: true,
+            unsure,
         };
         index.arrange(&groups.right, groups.count, (starts, ends));
         Ok(index)

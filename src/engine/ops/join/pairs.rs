@@ -98,6 +98,8 @@ pub fn run<'a>(
     let (of_left, residual) = divided(on.residual.as_ref(), left.num_columns());
     let is_open = of_left.map(|e| e.condition(&left)).transpose()?;
     let finder = Finder::new(&left, &right, on)?;
+    let unsure = if let Finder::Interval(index) = &finder { index.unsure.clone() } else { None };
+    let residual = residual.into_iter().chain(unsure).reduce(Expr::and);
     let rows = left.num_rows();
     let mut block = BLOCK_ROWS;
     if let Finder::All(count) = &finder {
