@@ -184,7 +184,7 @@ impl Database {
         let (rows, outcome) = self.reading(run, |context, run| {
             let node = plan_of(query, context)?;
             let mut lines: Vec<Vec<Option<String>>> =
-                crate::engine::plan::explain(&node).into_iter().map(|l| vec![Some(l)]).collect();
+                show::plan_lines(&node, context).into_iter().map(|l| vec![Some(l)]).collect();
             if analyze {
                 let start = std::time::Instant::now();
                 let rows: usize = exec::collect(&node, context)?.iter().map(Batch::num_rows).sum();

@@ -31,6 +31,8 @@ mod queries;
 
 /// Correlation: the real Ridgecrest pair through the whole program.
 mod correlate;
+/// Joins, matches and subqueries against the plain evaluation of their conditions.
+mod joins;
 /// Hints and pruning never change an answer.
 mod optimizer;
 /// The language, statement by statement, against golden answers.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::{Array, ArrayRef};
 
 use super::group::Grouping;
 use super::value::{Bound, Typed, instant, period, time_token};
@@ -238,9 +238,14 @@ impl<'a> ExprBinder<'a> {
     pub(super) fn member_of(&self, operand: &syntax::Expr, column: (Column, ArrayRef)) -> Result<Expr> {
         let operand_value = self.scalar(operand)?;
         let (column, values) = column;
+        if values.is_empty() {
+            // Nothing is among no values, not even NULL.
+            return Ok(Expr::Literal(Literal::Bool(false)));
+        }
         let comparable = column.kind() == operand_value.kind
             || (column.kind().is_number() && operand_value.kind.is_number())
-            || column.kind() == Type::Null;
+            || column.kind() == Type::Null
+            || operand_value.kind == Type::Null;
         if !comparable {
             let message =
                 format!("cannot look for {} among {}s", operand_value.kind.phrase(), column.kind().name());

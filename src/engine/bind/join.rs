@@ -74,7 +74,21 @@ fn with_condition(mut on: JoinCondition, condition: Expr, width: usize) -> JoinC
 pub fn push_filter(node: Node, condition: Expr) -> Node {
     let mut parts = vec![];
     conjuncts(condition, &mut parts);
-    parts.into_iter().fold(node, push_one)
+    parts.into_iter().fold(node, |node, part| match constant_truth(&part) {
+        None => push_one(node, part),
+        Some(true) => node,
+        Some(false) => Node { plan: Plan::Rows(vec![]), columns: node.columns },
+    })
+}
+
+/// Whether a condition without columns keeps every row or none.
+fn constant_truth(condition: &Expr) -> Option<bool> {
+    let mut has_columns = false;
+    condition.columns(&mut |_| has_columns = true);
+    if has_columns {
+        return None;
+    }
+    Some(super::constant(condition).ok()? == Literal::Bool(true))
 }
 
 fn push_one(node: Node, condition: Expr) -> Node {

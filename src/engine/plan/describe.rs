@@ -1,0 +1,176 @@
+//! A plan in words: what EXPLAIN prints.
+
+use std::fmt::Write as _;
+
+use super::{JoinCondition, Match, MatchMode, Node, Plan, Scan};
+use crate::engine::expr::{CompareOp, Expr, Surface};
+use crate::lang::syntax::JoinKind;
+use crate::model::table::Batch;
+
+/// How many rows a scan would give without its hints, where that is known.
+pub type RowsOf<'a> = &'a dyn Fn(&Scan) -> Option<u64>;
+
+impl Plan {
+    /// One line for EXPLAIN.
+    pub fn describe(&self) -> String {
+        match self {
+            Plan::One => "one row".to_owned(),
+            Plan::Rows(batches) => {
+                format!("{} rows at hand", batches.iter().map(Batch::num_rows).sum::<usize>())
+            }
+            Plan::Scan(scan) => describe_scan(scan),
+            Plan::Shared(shared) => format!("view {} (evaluated once)", shared.name),
+            Plan::Filter { .. } => "filter".to_owned(),
+            Plan::Project { exprs, .. } => format!("project {} columns", exprs.len()),
+            Plan::Aggregate { keys, aggregates, .. } => {
+                format!("aggregate {} functions by {} keys (hash)", aggregates.len(), keys.len())
+            }
+            Plan::Sort { keys, top: Some(n), .. } => format!("sort by {} keys, first {n}", keys.len()),
+            Plan::Sort { keys, .. } => format!("sort by {} keys", keys.len()),
+            Plan::Limit { offset, count, .. } => match count {
+                Some(n) => format!("limit {n} offset {offset}"),
+                None => format!("offset {offset}"),
+            },
+            Plan::Distinct(_) => "distinct (hash)".to_owned(),
+            Plan::SetOp { kind, all, .. } => {
+                format!("{kind:?}{}", if *all { " all" } else { "" }).to_lowercase()
+            }
+            Plan::Join { kind, on, .. } => describe_join(*kind, on),
+            Plan::Match(m) => describe_match(m),
+            Plan::Apply { outer, .. } => {
+                format!("subquery for each combination of {} outer columns", outer.len())
+            }
+            Plan::Gaps { .. } => "gaps (time index)".to_owned(),
+            Plan::Coverage { .. } => "coverage (time index)".to_owned(),
+            Plan::Pairs { .. } => "pairs (k-d tree of hypocentres)".to_owned(),
+            Plan::Correlate { .. } => "correlate: pairs, windows, conditioning, correlation, peak".to_owned(),
+            Plan::Variability { bands, .. } => format!("variability of {} bands", bands.len()),
+        }
+    }
+}
+
+/// The method of a join, and why it is the one.
+fn describe_join(kind: JoinKind, on: &JoinCondition) -> String {
+    let kind = format!("{kind:?}").to_lowercase();
+    let keys = match on.equal.len() {
+        0 => String::new(),
+        1 => " on 1 equal keys".to_owned(),
+        n => format!(" on {n} equal keys"),
+    };
+    let rest = if on.residual.is_some() { ", then its other conditions" } else { "" };
+    if let Some(near) = &on.near {
+        let surface = if near.surface == Surface::Sky { "sky" } else { "Earth" };
+        return format!("{kind} join by distance on the {surface} (grid of the right side{rest})");
+    }
+    if let Some(interval) = &on.interval {
+        let bounds = usize::from(interval.below.is_some()) + usize::from(interval.above.is_some());
+        let groups = if on.equal.is_empty() { "" } else { " within groups of the hash" };
+        return format!(
+            "{kind} join{keys} and {bounds} bounds (right side sorted by start with largest ends{groups}{rest})"
+        );
+    }
+    match on.equal.len() {
+        0 => format!("{kind} join (nested loop: no equality, range or distance between the two sides)"),
+        _ => format!("{kind} join{keys} (hash)"),
+    }
+}
+
+fn describe_match(m: &Match) -> String {
+    let mut text = format!(
+        "{} crossmatch {} {} arcsec, {} (merge of two HEALPix-ordered sides",
+        format!("{:?}", m.kind).to_lowercase(),
+        if m.is_strict { "closer than" } else { "within" },
+        m.radius_deg * 3600.0,
+        format!("{:?}", m.mode).to_lowercase()
+    );
+    if m.residual.is_some() {
+        text.push_str(", then its other conditions");
+    }
+    if m.excludes_self {
+        text.push_str(", no row with itself");
+    }
+    text + ")"
+}
+
+fn describe_scan(scan: &Scan) -> String {
+    let mut text = format!("scan {} ({} columns)", scan.table, scan.columns.len());
+    if let Some(source) = &scan.source {
+        let _ = write!(text, ", source {source}");
+    }
+    if scan.region.is_some() {
+        text.push_str(", HEALPix cells of the region");
+    }
+    if !scan.ranges.is_empty() {
+        let _ = write!(text, ", {} ranges on block minima and maxima", scan.ranges.len());
+    }
+    text
+}
+
+/// Rows that a node may give, by rules of thumb: a condition keeps a third, an equality a tenth; a join gives as many
+/// rows as its larger side, a loop a third of all pairs, a match one partner a row, SEMI and ANTI half; groups are a
+/// tenth of the rows.
+fn estimate(node: &Node, rows_of: RowsOf<'_>) -> Option<u64> {
+    let of = |n: &Node| estimate(n, rows_of);
+    Some(match &node.plan {
+        Plan::One => 1,
+        Plan::Rows(batches) => batches.iter().map(|b| b.num_rows() as u64).sum(),
+        Plan::Scan(scan) => rows_of(scan)?,
+        Plan::Shared(shared) => of(&shared.node)?,
+        Plan::Filter { input, predicate } => ((of(input)? as f64 * share(predicate)).ceil()) as u64,
+        Plan::Project { input, .. } | Plan::Sort { input, top: None, .. } | Plan::Apply { input, .. } => {
+            of(input)?
+        }
+        Plan::Sort { input, top: Some(n), .. } => of(input)?.min(*n as u64),
+        Plan::Limit { input, offset, count } => {
+            of(input)?.saturating_sub(*offset as u64).min(count.map_or(u64::MAX, |n| n as u64))
+        }
+        Plan::Aggregate { keys, .. } if keys.is_empty() => 1,
+        Plan::Aggregate { input, .. } => of(input)?.div_ceil(10),
+        Plan::Distinct(input) => of(input)?.div_ceil(2),
+        Plan::Join { kind: JoinKind::Semi | JoinKind::Anti, left, .. } => of(left)?.div_ceil(2),
+        Plan::Join { left, right, on, .. } => {
+            let is_loop = on.equal.is_empty() && on.interval.is_none() && on.near.is_none();
+            let (l, r) = (of(left)?, of(right)?);
+            match (is_loop, &on.residual) {
+                (true, None) => l.saturating_mul(r),
+                (true, Some(_)) => l.saturating_mul(r).div_ceil(3),
+                _ => l.max(r),
+            }
+        }
+        Plan::Match(m) => match (m.kind, m.mode) {
+            (JoinKind::Semi | JoinKind::Anti, _) => of(&m.left)?.div_ceil(2),
+            (_, MatchMode::Nearest(k)) => of(&m.left)?.saturating_mul(k as u64),
+            _ => of(&m.left)?,
+        },
+        _ => return None,
+    })
+}
+
+/// The part of the rows that a condition keeps.
+fn share(condition: &Expr) -> f64 {
+    match condition {
+        Expr::And(a, b) => share(a) * share(b),
+        Expr::Compare(CompareOp::Eq, ..) => 0.1,
+        _ => 1.0 / 3.0,
+    }
+}
+
+/// The tree as EXPLAIN prints it, one line a node, inputs indented below, with the rows it may give.
+pub fn explain(node: &Node, rows_of: RowsOf<'_>) -> Vec<String> {
+    let mut lines = vec![];
+    explain_into(node, 0, rows_of, &mut lines);
+    lines
+}
+
+fn explain_into(node: &Node, depth: usize, rows_of: RowsOf<'_>, lines: &mut Vec<String>) {
+    let mut line = format!("{}{}", "  ".repeat(depth), node.plan.describe());
+    let is_told = matches!(
+        node.plan,
+        Plan::Scan(_) | Plan::Filter { .. } | Plan::Join { .. } | Plan::Match(_) | Plan::Aggregate { .. }
+    );
+    if let Some(rows) = estimate(node, rows_of).filter(|_| is_told) {
+        let _ = write!(line, "; about {rows} row{}", if rows == 1 { "" } else { "s" });
+    }
+    lines.push(line);
+    node.plan.inputs().into_iter().for_each(|input| explain_into(input, depth + 1, rows_of, lines));
+}
