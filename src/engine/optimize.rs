@@ -283,7 +283,8 @@ fn prune_join(how: (JoinKind, JoinCondition), left: Node, right: Node, needed: &
 
 /// Visits what a join computes of one side alone; true for the left one.
 fn for_each_side(on: &mut JoinCondition, visit: &mut dyn FnMut(&mut Expr, bool)) {
-    for (left, right) in &mut on.equal {
+    let keys = on.interval.iter_mut().flat_map(|i| &mut i.keys);
+    for (left, right) in on.equal.iter_mut().chain(keys) {
         visit(left, true);
         visit(right, false);
     }

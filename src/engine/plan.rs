@@ -169,7 +169,7 @@ pub struct SortKey {
 /// Conditions of a join, all of which a pair must meet.
 #[derive(Debug, Default)]
 pub struct JoinCondition {
-    /// Pairs of (left, right) values that must be equal.
+    /// Pairs of (left, right) values that must be equal: the pairs are found by hashing them, and not otherwise.
     pub equal: Vec<(Expr, Expr)>,
     /// Bounds that an index over the right side answers.
     pub interval: Option<Interval>,
@@ -179,9 +179,12 @@ pub struct JoinCondition {
     pub residual: Option<Expr>,
 }
 
-/// Bounds of right values by left values: `right.start < left.end AND right.end > left.start`, or one of the two.
+/// Bounds of right values by left values: `right.start < left.end AND right.end > left.start`, or one of the two,
+/// among rows of equal keys.
 #[derive(Clone, Debug, Default)]
 pub struct Interval {
+    /// Pairs of (left, right) values that must be equal.
+    pub keys: Vec<(Expr, Expr)>,
     /// The right value lies below the left one.
     pub below: Option<Edge>,
     /// The right value lies above the left one.

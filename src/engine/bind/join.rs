@@ -167,7 +167,13 @@ fn with_method(
     let has_keys = !on.equal.is_empty();
     let interval = interval(&mut parts, (&left.columns, &right.columns), has_keys);
     let residual = parts.into_iter().reduce(Expr::and);
-    let on = JoinCondition { interval, residual, near: None, equal: on.equal };
+    let on = match interval {
+        Some(interval) => {
+            let interval = Some(Interval { keys: on.equal, ..interval });
+            JoinCondition { interval, residual, ..JoinCondition::default() }
+        }
+        None => JoinCondition { residual, ..on },
+    };
     Node { plan: Plan::Join { kind, left, right, on }, columns }
 }
 

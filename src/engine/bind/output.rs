@@ -44,8 +44,8 @@ pub fn owner(expr: &syntax::Expr, scope: &Scope) -> Option<String> {
     }
 }
 
-/// Gives a query its position. Computed columns named `ra` and `dec` are it themselves; one of them alone, or in
-/// another unit than degrees, leaves none. Else it is that of the first table whose position columns both are
+/// Gives a query its position. Where a column named `ra` or `dec` is computed, the columns of these two names are it
+/// themselves; one of them alone, or in another unit than degrees, leaves none. Else it is that of the first table whose position columns both are
 /// selected, else of the first table in sight: its hidden columns go along, whatever is selected.
 pub fn with_position(outputs: &mut Vec<Output>, scope: &Scope) {
     if outputs.iter().any(|o| o.role == Role::Ra) {
@@ -55,14 +55,14 @@ pub fn with_position(outputs: &mut Vec<Output>, scope: &Scope) {
         let is_own = matches!(&o.value.expr, Expr::Column(i) if scope.columns[*i].column.name == o.name);
         o.name.eq_ignore_ascii_case(name) && o.role == Role::Plain && !is_own
     };
-    let place = |name: &str| outputs.iter().position(|o| is_new(o, name));
-    let (ra, dec) = (place("ra"), place("dec"));
-    if ra.is_some() || dec.is_some() {
-        let is_degrees = |i: &usize| {
-            let value = &outputs[*i].value;
-            value.kind.is_number() && value.unit.as_ref().is_none_or(|u| u.name == "deg")
+    if outputs.iter().any(|o| is_new(o, "ra") || is_new(o, "dec")) {
+        let place = |name: &str| {
+            let value = |o: &&Output| {
+                o.value.unit.as_ref().is_none_or(|u| u.name == "deg") && o.value.kind.is_number()
+            };
+            outputs.iter().position(|o| o.name.eq_ignore_ascii_case(name) && value(&o))
         };
-        if let Some((ra, dec)) = ra.zip(dec).filter(|(ra, dec)| is_degrees(ra) && is_degrees(dec)) {
+        if let Some((ra, dec)) = place("ra").zip(place("dec")) {
             (outputs[ra].role, outputs[dec].role) = (Role::Ra, Role::Dec);
         }
         return;

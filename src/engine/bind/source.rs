@@ -187,9 +187,10 @@ impl Binder<'_> {
         for (scope, node) in [(&left_scope, &left), (&right_scope, &right)] {
             let alias = scope.tables.first().map_or("the table", |t| t.alias.as_str());
             if node.role(Role::Longitude).is_some() {
-                return Err(
-                    later(&format!("CROSSMATCH of positions on the Earth (`{alias}`)"), within.span).into()
-                );
+                let what = format!("CROSSMATCH of positions on the Earth (`{alias}`)");
+                return Err(later(&what, within.span)
+                    .help("JOIN ... ON DISTANCE(a.pos, b.pos) <= 10 km finds all pairs")
+                    .into());
             }
             if node.role(Role::Ra).is_none() || node.role(Role::Dec).is_none() {
                 return Err(Diagnostic::new(format!("`{alias}` has no position column"), within.span)
@@ -239,7 +240,9 @@ impl Binder<'_> {
             (true, None) => Err(Diagnostic::new("a match radius needs a unit", within.span)
                 .help(format!("`{within} * 1 arcsec`"))
                 .into()),
-            (true, Some(_)) => Err(later("a match radius of each row", within.span).into()),
+            (true, Some(_)) => Err(later("a match radius of each row", within.span)
+                .help("JOIN ... ON DISTANCE(a.pos, b.pos) <= radius in degrees finds all pairs")
+                .into()),
         }
     }
 

@@ -120,7 +120,11 @@ impl Binder<'_> {
 
     /// Was the last error that of a name of the scope in which the subquery stands?
     pub(super) fn is_correlated_here(&self) -> bool {
-        self.reached.take() == Some(self.around.borrow().len())
+        let is_here = self.reached.get() == Some(self.around.borrow().len());
+        if is_here {
+            self.reached.set(None);
+        }
+        is_here
     }
 
     /// The rows of FROM for which WHERE is TRUE, each join by its method.
@@ -163,7 +167,7 @@ impl Binder<'_> {
                     let condition = if negated { Expr::Not(Box::new(condition)) } else { condition };
                     return Ok(Part::Plain(condition));
                 }
-                Err(_) if self.is_correlated_here() => {}
+                Err(_) if self.is_correlated_here() => self.check_depth(query.span)?,
                 Err(error) => return Err(error),
             }
             if let Ok(Some((right, on))) = self.semi_join(query, operand, negated, scope) {
@@ -173,6 +177,15 @@ impl Binder<'_> {
         }
         let condition = binder.condition(written)?;
         Ok(if self.added_count() == before { Part::Plain(condition) } else { Part::Later(condition) })
+    }
+
+    fn check_depth(&self, span: Span) -> Result<()> {
+        if self.around.borrow().len() < CORRELATED_DEPTH {
+            return Ok(());
+        }
+        let message =
+            format!("more than {CORRELATED_DEPTH} subqueries inside each other that use columns around them");
+        Err(Diagnostic::new(message, span).help("write the outer ones as JOIN").into())
     }
 
     fn added_count(&self) -> usize {
@@ -226,7 +239,7 @@ impl Binder<'_> {
     pub(super) fn added(&self, binder: &ExprBinder<'_>, e: &syntax::Expr) -> Result<Bound> {
         let has_frame = self.frames.borrow().last().is_some_and(|f| f.is_some());
         if !has_frame || binder.grouping.is_some() {
-            let place = if has_frame { "beside GROUP BY or a set function" } else { "in ON or here" };
+            let place = if has_frame { "beside GROUP BY or a set function" } else { "in ON" };
             return Err(Diagnostic::new(
                 format!("a subquery that uses columns around it cannot stand {place}"),
                 e.span,
@@ -234,12 +247,7 @@ impl Binder<'_> {
             .help("give it a name first: FROM (SELECT *, (SELECT ...) AS value FROM ...) AS t")
             .into());
         }
-        if self.around.borrow().len() >= CORRELATED_DEPTH {
-            let message = format!(
-                "more than {CORRELATED_DEPTH} subqueries inside each other that use columns around them"
-            );
-            return Err(Diagnostic::new(message, e.span).help("write the outer ones as JOIN").into());
-        }
+        self.check_depth(e.span)?;
         let lookup = match &e.kind {
             // What this cannot say is evaluated row by row, and told as an error there.
             ExprKind::Scalar(query) => self.lookup(query, binder.scope).unwrap_or(None),

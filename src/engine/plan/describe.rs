@@ -52,7 +52,8 @@ impl Plan {
 /// The method of a join, and why it is the one.
 fn describe_join(kind: JoinKind, on: &JoinCondition) -> String {
     let kind = format!("{kind:?}").to_lowercase();
-    let keys = match on.equal.len() {
+    let keys = on.interval.as_ref().map_or(on.equal.len(), |i| i.keys.len());
+    let keys = match keys {
         0 => String::new(),
         1 => " on 1 equal keys".to_owned(),
         n => format!(" on {n} equal keys"),
@@ -64,9 +65,10 @@ fn describe_join(kind: JoinKind, on: &JoinCondition) -> String {
     }
     if let Some(interval) = &on.interval {
         let bounds = usize::from(interval.below.is_some()) + usize::from(interval.above.is_some());
-        let groups = if on.equal.is_empty() { "" } else { " within groups of the hash" };
+        let joint = if keys.is_empty() { "on" } else { "and" };
+        let groups = if keys.is_empty() { "" } else { " within groups of the hash" };
         return format!(
-            "{kind} join{keys} and {bounds} bounds (right side sorted by start with largest ends{groups}{rest})"
+            "{kind} join{keys} {joint} {bounds} bounds (right side sorted by start with largest ends{groups}{rest})"
         );
     }
     match on.equal.len() {

@@ -41,8 +41,8 @@ struct Keys {
 impl IntervalIndex {
     /// Over two batches. A row with NULL in a key or bound has no partners.
     pub fn new(left: &Batch, right: &Batch, on: &JoinCondition) -> Result<IntervalIndex> {
-        let mut groups = Groups::new(left, right, &on.equal)?;
         let interval = on.interval.clone().unwrap_or_default();
+        let mut groups = Groups::new(left, right, &interval.keys)?;
         let width = left.num_columns();
         let mut unsure: Option<Expr> = None;
         let mut side = |edge: &Option<Edge>, ops: [CompareOp; 2]| -> Result<Option<(Keys, Vec<i64>)>> {

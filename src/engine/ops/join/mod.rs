@@ -35,7 +35,7 @@ pub fn join<'a>(
     on: &JoinCondition,
     out: (&Schema, &'a Context<'a>),
 ) -> Result<Rows<'a>> {
-    if on.equal.is_empty() || on.interval.is_some() || on.near.is_some() {
+    if on.equal.is_empty() {
         return pairs::run(kind, sides, on, out);
     }
     let (left, right) = &sides;

@@ -86,7 +86,7 @@ struct Answer {
     n_several: usize,
 }
 
-/// Joins two batches by `on`, whose equalities are used only beside an interval.
+/// Joins two batches by `on`, which has no equalities but those of an interval.
 pub fn run<'a>(
     kind: JoinKind,
     sides: (Batch, Batch),
