@@ -172,9 +172,9 @@ pub struct JoinCondition {
     /// Pairs of (left, right) values that must be equal: the pairs are found by hashing them, and not otherwise.
     pub equal: Vec<(Expr, Expr)>,
     /// Bounds that an index over the right side answers.
-    pub interval: Option<Interval>,
+    pub interval: Option<Box<Interval>>,
     /// A distance that a grid over the right side answers.
-    pub near: Option<Near>,
+    pub near: Option<Box<Near>>,
     /// The rest, over left columns then right columns.
     pub residual: Option<Expr>,
 }

@@ -169,7 +169,7 @@ fn with_method(
     let residual = parts.into_iter().reduce(Expr::and);
     let on = match interval {
         Some(interval) => {
-            let interval = Some(Interval { keys: on.equal, ..interval });
+            let interval = Some(Box::new(Interval { keys: on.equal, ..interval }));
             JoinCondition { interval, residual, ..JoinCondition::default() }
         }
         None => JoinCondition { residual, ..on },
@@ -206,7 +206,7 @@ fn by_distance(
     let Some(((l, r), radius_deg)) = found.filter(|((l, r), _)| {
         near.surface == Surface::Sky && is_position(&left, *l) && is_position(&right, *r)
     }) else {
-        let on = JoinCondition { residual, near: Some(near), ..JoinCondition::default() };
+        let on = JoinCondition { residual, near: Some(Box::new(near)), ..JoinCondition::default() };
         return Node { plan: Plan::Join { kind, left, right, on }, columns };
     };
     // Pairs of an inner match are filtered after it, as WHERE does; the others ask for a partner that meets it.

@@ -109,7 +109,7 @@ enum Part {
     /// A condition over added columns.
     Later(Expr),
     /// A join.
-    Join(JoinKind, Node, JoinCondition),
+    Join(Box<(JoinKind, Node, JoinCondition)>),
 }
 
 impl Binder<'_> {
@@ -141,7 +141,7 @@ impl Binder<'_> {
             match part {
                 Part::Plain(condition) => input = push_filter(input, condition),
                 Part::Later(condition) => later.push(condition),
-                Part::Join(kind, right, on) => joins.push((kind, right, on)),
+                Part::Join(join) => joins.push(*join),
             }
         }
         for (kind, right, on) in joins {
@@ -172,7 +172,7 @@ impl Binder<'_> {
             }
             if let Ok(Some((right, on))) = self.semi_join(query, operand, negated, scope) {
                 let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
-                return Ok(Part::Join(kind, right, on));
+                return Ok(Part::Join(Box::new((kind, right, on))));
             }
         }
         let condition = binder.condition(written)?;

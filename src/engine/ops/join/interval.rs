@@ -26,6 +26,8 @@ pub struct IntervalIndex {
     starts: Vec<i64>,
     /// End (the value that `above` bounds) of each place, then the largest ends of blocks; empty without `above`.
     ends: Vec<Vec<i64>>,
+    /// The largest end of its group up to each place: what ends too early before any other is one binary search.
+    ends_so_far: Vec<i64>,
     /// In every group the order by start is that of the rows.
     is_in_row_order: bool,
     /// What pairs must meet beside: bounds of INT by FLOAT, whose keys were rounded.
@@ -75,6 +77,7 @@ impl IntervalIndex {
             rows: vec![],
             starts: vec![],
             ends: vec![],
+            ends_so_far: vec![],
             is_in_row_order: true,
             unsure,
         };
@@ -109,6 +112,14 @@ impl IntervalIndex {
         }
         if let Some(ends) = &ends {
             self.ends.push(self.rows.iter().map(|r| ends[*r as usize]).collect());
+            for group in places.windows(2) {
+                let of_group = &self.ends[0][group[0] as usize..group[1] as usize];
+                let largest = |so_far: &mut i64, end: &i64| {
+                    *so_far = (*so_far).max(*end);
+                    Some(*so_far)
+                };
+                self.ends_so_far.extend(of_group.iter().scan(i64::MIN, largest));
+            }
             while let Some(last) = self.ends.last().filter(|l| l.len() > FANOUT) {
                 let largest = |block: &[i64]| block.iter().copied().max().unwrap_or(i64::MIN);
                 let above = last.chunks(FANOUT).map(largest).collect();
@@ -146,7 +157,7 @@ impl IntervalIndex {
     fn ending_after(&self, places: std::ops::Range<usize>, bound: (i64, bool), found: &mut Vec<u32>) {
         let (value, is_strict) = bound;
         let is_above = |end: i64| if is_strict { end > value } else { end >= value };
-        let mut at = places.start;
+        let mut at = places.start + self.ends_so_far[places.clone()].partition_point(|end| !is_above(*end));
         while at < places.end {
             if is_above(self.ends[0][at]) {
                 found.push(self.rows[at]);
