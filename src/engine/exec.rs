@@ -16,7 +16,7 @@ use crate::limits;
 use crate::model::table::{Batch, Schema};
 
 /// Batches of a plan, in order.
-pub type Rows<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
+pub type Rows<'a> = Box<dyn Iterator<Item = Result<Batch>> + Send + 'a>;
 
 /// One row without columns.
 pub fn one_row() -> Result<Batch> {
@@ -155,7 +155,7 @@ pub fn chunks<'a>(batch: Batch) -> Rows<'a> {
 fn map_parallel<'a>(
     input: Rows<'a>,
     context: &'a Context<'a>,
-    f: impl Fn(Batch) -> Result<Batch> + Sync + 'a,
+    f: impl Fn(Batch) -> Result<Batch> + Send + Sync + 'a,
 ) -> Result<Rows<'a>> {
     let width = rayon::current_num_threads() * 2;
     let mut input = input;

@@ -67,7 +67,7 @@ fn demonstrate(directory: &Path, streams: Streams) -> Result<bool> {
     exit::say(&format!("the data are made; {}", seconds(made)));
 
     let source = queries(&root)?;
-    let database = Database::open(root.join("demo.sqk"), true, database::Options::default())?;
+    let database = Database::create(root.join("demo.sqk"), database::Options::default())?;
     let mut story = Story::new(&database, streams);
     let statements = parse::script(&source.name, &source.text)?;
     story.tell(&source, &statements)?;

@@ -188,18 +188,19 @@ fn has_bar(common: &Common, streams: Streams) -> bool {
 /// Opens the database: an exit code when that fails, a sentence when it is not clear which one.
 fn open(arguments: &Arguments, creates: bool) -> Result<Result<Database, u8>, String> {
     let path = place::find(arguments.database.as_deref(), creates)?;
-    if let Some(threads) = arguments.common.threads {
-        // Fails when a pool is there already, and none is.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
-    }
     if !creates && !path.exists() {
         let path = path.display();
         return Err(format!(
             "there is no database {path}\n  help: `starquake {path} import ...` makes one; `starquake demo` shows one"
         ));
     }
-    let options = Options { is_read_only: arguments.common.read_only, max_rows: None };
-    Ok(Database::open(&path, creates, options).map_err(|error| {
+    let options = Options {
+        is_read_only: arguments.common.read_only,
+        max_rows: None,
+        threads: arguments.common.threads.map(usize::from),
+    };
+    let opened = if creates { Database::create(&path, options) } else { Database::open(&path, options) };
+    Ok(opened.map_err(|error| {
         exit::tell(&error, None, None, Streams::new(arguments.common.color).stderr_color);
         exit::code_of(&error)
     }))

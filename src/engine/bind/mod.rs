@@ -30,7 +30,7 @@ use super::session::{Cancel, Notices, Session, Variable, View};
 use super::tables::Tables;
 use crate::error::{Diagnostic, Error, Result, Source, Span};
 use crate::lang::syntax::{Ident, Name, Query, Range, Text, TextKind};
-use crate::model::table::{Batch, Column, Type};
+use crate::model::table::{Batch, Type};
 
 /// What a statement is bound and run against.
 #[derive(Clone, Copy)]
@@ -81,6 +81,11 @@ impl<'a> Binder<'a> {
         match self.context.session.variables.get(name) {
             Some(Variable::Value(value)) => Ok(value.clone()),
             Some(Variable::View(view)) => Ok(Bound::Scalar(self.scalar_view(name, view, span)?)),
+            Some(Variable::List(_)) => {
+                Err(Diagnostic::new(format!("${name} is a list, and this takes one value"), span)
+                    .help(format!("x IN ${name}"))
+                    .into())
+            }
             None => Err(no_value(name, span).into()),
         }
     }
@@ -199,13 +204,13 @@ impl<'a> Binder<'a> {
     }
 
     /// The one column of a query used with IN.
-    pub fn column_query(&self, query: &Query, scope: &Scope) -> Result<(Column, ArrayRef)> {
+    pub fn column_query(&self, query: &Query, scope: &Scope) -> Result<ArrayRef> {
         let node = self.subquery(query, scope)?;
-        let [column] = node.columns.as_slice() else {
+        let [_] = node.columns.as_slice() else {
             return Err(Diagnostic::new("a query used with IN has one column", query.span).into());
         };
         let batch = exec::one(&node, exec::collect(&node, &self.context)?)?;
-        Ok((column.column.clone(), batch.column(0).clone()))
+        Ok(batch.column(0).clone())
     }
 
     /// Does the query have a row?
