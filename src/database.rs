@@ -221,9 +221,7 @@ impl Database {
             StatementKind::Show(what) => self.show(what, run),
             StatementKind::Describe(what) => self.describe(what, run),
             StatementKind::Include(path) => self.include(path, run),
-            StatementKind::Import(import) => {
-                self.on_threads(|| self.run_import(import, statement.span, run))
-            }
+            StatementKind::Import(import) => self.on_threads(|| self.run_import(import, statement.span, run)),
             StatementKind::Refresh { full, name } => {
                 self.on_threads(|| self.run_refresh((*full, name.as_ref()), statement.span, run))
             }

@@ -2,7 +2,8 @@
 //! the query text) and, where there is one, the thing to write or do instead.
 //!
 //! The variant of an [`Error`] is its kind; its `Display` is the message with the help below it;
-//! [`Error::position`] is the place in the query text.
+//! [`Error::position`] is the place in the query text, and
+//! [`Error::rendered`] draws it.
 
 use std::fmt;
 use std::io;

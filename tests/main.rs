@@ -40,6 +40,9 @@ mod sky;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
 
+/// The library: parameters, streamed rows, tokens, threads, examples.
+mod library;
+
 /// Readers and writers in several processes.
 mod concurrency;
 /// The process is killed while it writes: the next one goes on.

@@ -100,7 +100,8 @@ impl Import {
     #[must_use]
     pub fn unit(mut self, column: &str, unit: &str) -> Import {
         let unit = (name(column), unit.to_owned(), Span::default());
-        let known = self.options.iter_mut().find_map(|o| if let O::Units(all) = o { Some(all) } else { None });
+        let known =
+            self.options.iter_mut().find_map(|o| if let O::Units(all) = o { Some(all) } else { None });
         match known {
             Some(units) => units.push(unit),
             None => self.options.push(O::Units(vec![unit])),
@@ -112,7 +113,8 @@ impl Import {
     #[must_use]
     pub fn null(mut self, column: &str, value: f64) -> Import {
         let null = (name(column), number(value));
-        let known = self.options.iter_mut().find_map(|o| if let O::Nulls(all) = o { Some(all) } else { None });
+        let known =
+            self.options.iter_mut().find_map(|o| if let O::Nulls(all) = o { Some(all) } else { None });
         match known {
             Some(nulls) => nulls.push(null),
             None => self.options.push(O::Nulls(vec![null])),
@@ -160,13 +162,16 @@ impl Import {
                 "import from a directory above it, or through a link",
             )
         })?;
-        let is_year = |o: &O| !matches!(o, O::EpochYear(n) if !n.text.parse::<f64>().is_ok_and(f64::is_finite));
+        let is_year =
+            |o: &O| !matches!(o, O::EpochYear(n) if !n.text.parse::<f64>().is_ok_and(f64::is_finite));
         if !self.options.iter().all(is_year) {
             return Err(Error::refused("the epoch of an import is no year", "epoch(2016.0)"));
         }
-        let kind = StatementKind::Import(Box::new(self.tree(path)));
-        let text = kind.to_string();
+        let mut tree = self.tree(path);
+        let text = tree.to_string();
         let span = Span::new(0, text.len());
+        tree.path.span = span;
+        let kind = StatementKind::Import(Box::new(tree));
         Ok((Statement { kind, span }, Source { name: "<import>".to_owned(), text }))
     }
 }

@@ -156,8 +156,8 @@ fn variable(value: &Value) -> Result<Variable, String> {
     let expr = |literal: Literal| Expr::Literal(literal);
     Ok(match value {
         Value::Quantity(number, unit) => {
-            let unit = Unit::find(unit)
-                .ok_or_else(|| format!("unknown unit `{unit}` (SHOW UNITS lists them)"))?;
+            let unit =
+                Unit::find(unit).ok_or_else(|| format!("unknown unit `{unit}` (SHOW UNITS lists them)"))?;
             let mut typed = Typed::constant(float(*number));
             typed.unit = Some(unit);
             Variable::Value(Bound::Scalar(typed))
@@ -217,7 +217,11 @@ fn float_of(literal: &Literal) -> Result<Option<f64>, String> {
 /// The members as one column; INT among FLOAT is widened.
 fn list(members: &[Value]) -> Result<ArrayRef, String> {
     if members.len() > limits::IN_LIST_MEMBERS {
-        return Err(format!("the list has {} members, the limit is {}", members.len(), limits::IN_LIST_MEMBERS));
+        return Err(format!(
+            "the list has {} members, the limit is {}",
+            members.len(),
+            limits::IN_LIST_MEMBERS
+        ));
     }
     let literals: Vec<Literal> = members.iter().map(literal).collect::<Result<_, _>>()?;
     let mut kind = Type::Null;

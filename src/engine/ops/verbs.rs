@@ -112,6 +112,9 @@ fn tell_correlate(stats: &correlate::Stats, context: &Context<'_>) {
     if stats.below_min_snr > 0 {
         context.notices.footer(format!("{} below MINSNR", stats.below_min_snr));
     }
+    if stats.unlisted > 0 {
+        context.notices.footer(format!("{} more refusals than the table `refusals` holds", stats.unlisted));
+    }
     let refused: Vec<String> = stats.refused.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
     if !refused.is_empty() {
         context.notices.footer(format!("refused: {}", refused.join(", ")));
