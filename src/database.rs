@@ -10,12 +10,14 @@ mod rows;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use crate::engine::session::{Cancel, Session};
 pub use import::Import;
 pub use params::{Params, Value};
 pub use rows::Rows;
 
+use crate::engine::analyze::{Analysis, counted, explain};
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context, query};
 use crate::engine::plan::Node;
@@ -246,7 +248,14 @@ impl Database {
         let tables = Tables::new(&snapshot);
         let notices = Notices::default();
         let session = run.session.clone();
-        let context = Context { tables: &tables, session: &session, notices: &notices, cancel: &self.cancel };
+        let context = Context {
+            tables: &tables,
+            session: &session,
+            notices: &notices,
+            cancel: &self.cancel,
+            threads: self.pool.as_deref(),
+            analysis: None,
+        };
         let value = work(&context, run)?;
         let outcome = Outcome {
             notices: notices.lines(),
@@ -261,9 +270,10 @@ impl Database {
     }
 
     fn run_query(&self, query: &syntax::Query, run: &mut Run<'_>) -> Result<Outcome> {
+        let max_rows = self.options.max_rows;
         let (rows, outcome) = self.reading(run, |context, run| {
-            let node = self.on_threads(|| plan_of(query, context))?;
-            self.give(&node, context, run.output)
+            let node = context.install(|| plan_of(query, context))?;
+            give(&node, context, run.output, max_rows)
         })?;
         Ok(Outcome { rows: Some(rows), ..outcome })
     }
@@ -275,40 +285,12 @@ impl Database {
             _ => return Err(later("EXPLAIN of IMPORT and REFRESH", statement.span).into()),
         };
         let (rows, outcome) = self.reading(run, |context, run| {
-            let node = plan_of(query, context)?;
-            let mut lines: Vec<Vec<Option<String>>> =
-                crate::engine::plan::explain(&node).into_iter().map(|l| vec![Some(l)]).collect();
-            if analyze {
-                let start = std::time::Instant::now();
-                let rows: usize = exec::collect(&node, context)?.iter().map(Batch::num_rows).sum();
-                lines.push(vec![Some(format!("{rows} rows in {:.3} s", start.elapsed().as_secs_f64()))]);
-                lines.extend(context.notices.footer_lines().into_iter().map(|l| vec![Some(l)]));
-            }
+            let lines = context.install(|| explained(query, analyze, context))?;
+            let lines = lines.into_iter().map(|line| vec![Some(line)]).collect();
             let batch = show::text_table(&["plan"], lines)?;
             give_batch(&batch, run.output)
         })?;
         Ok(Outcome { rows: Some(rows), ..outcome })
-    }
-
-    /// Gives the rows of a plan out, and counts them.
-    fn give(&self, node: &Node, context: &Context<'_>, output: &mut dyn Output) -> Result<u64> {
-        let mut batches = self.on_threads(|| exec::rows(node, context))?;
-        output.begin(&node.schema())?;
-        let mut rows = 0;
-        while let Some(batch) = self.on_threads(|| batches.next()) {
-            let batch = batch?;
-            context.cancel.check()?;
-            rows += batch.num_rows() as u64;
-            if let Some(most) = self.options.max_rows.filter(|most| rows > *most) {
-                return Err(Error::Limit {
-                    what: "the answer".to_owned(),
-                    limit: format!("{most} rows"),
-                    help: "add LIMIT, or raise the row limit".to_owned(),
-                });
-            }
-            output.batch(&batch)?;
-        }
-        Ok(rows)
     }
 
     fn let_value(&self, name: &syntax::Ident, value: &LetValue, run: &mut Run<'_>) -> Result<Outcome> {
@@ -400,6 +382,47 @@ impl Database {
 fn plan_of(query: &syntax::Query, context: &Context<'_>) -> Result<Node> {
     let node = Binder::new(*context).query(query)?;
     Ok(optimize::optimize(query::shown(node)))
+}
+
+/// The lines of EXPLAIN. Only the plan itself is analysed, not what the binder runs to make it.
+fn explained(query: &syntax::Query, analyze: bool, context: &Context<'_>) -> Result<Vec<String>> {
+    let node = plan_of(query, context)?;
+    if !analyze {
+        return explain(&node, context);
+    }
+    let analysis = Analysis::default();
+    let context = Context { analysis: Some(&analysis), ..*context };
+    let start = Instant::now();
+    let mut rows = 0;
+    for batch in exec::rows(&node, &context)? {
+        context.cancel.check()?;
+        rows += batch?.num_rows() as u64;
+    }
+    let time_s = start.elapsed().as_secs_f64();
+    let mut lines = explain(&node, &context)?;
+    lines.push(format!("{} in {time_s:.3} s", counted(rows, "row")));
+    Ok(lines)
+}
+
+/// Gives the rows of a plan out, and counts them.
+fn give(node: &Node, context: &Context<'_>, output: &mut dyn Output, max_rows: Option<u64>) -> Result<u64> {
+    let mut batches = context.install(|| exec::rows(node, context))?;
+    output.begin(&node.schema())?;
+    let mut rows = 0;
+    while let Some(batch) = context.install(|| batches.next()) {
+        let batch = batch?;
+        context.cancel.check()?;
+        rows += batch.num_rows() as u64;
+        if let Some(most) = max_rows.filter(|most| rows > *most) {
+            return Err(Error::Limit {
+                what: "the answer".to_owned(),
+                limit: format!("{most} rows"),
+                help: "add LIMIT, or raise the row limit".to_owned(),
+            });
+        }
+        output.batch(&batch)?;
+    }
+    Ok(rows)
 }
 
 fn give_batch(batch: &Batch, output: &mut dyn Output) -> Result<u64> {

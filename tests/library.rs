@@ -67,7 +67,7 @@ fn parameters_are_values() {
         ("MJD 60310.0 IN $p", (a..b).into(), "true"),
         ("MJD 60341.0 IN $p", (a..b).into(), "false"),
         ("$p < 1 arcmin", Value::quantity(3.0, "arcsec"), "true"),
-        ("$p < 1 km", Value::quantity(3.0, "arcsec"), "cannot combine an angle with a length"),
+        ("$p < 1 km", Value::quantity(3.0, "arcsec"), "a length (km) cannot meet an angle (arcsec)"),
         ("DISTANCE($p, POINT(10, 21)) < 1.5 deg", Value::Sky { ra_deg: 10.0, dec_deg: 20.0 }, "true"),
         ("2 IN $p", vec![1, 2].into(), "true"),
         ("3 IN $p", vec![Some(1), None].into(), "NULL"),
@@ -330,6 +330,61 @@ fn refresh_and_refusals() {
     let refusals = rows.outcome().and_then(|o| o.refusals.clone()).expect("the pairs without a row");
     let reasons = refusals.column_by_name("reason").expect("a reason").as_string::<i32>().clone();
     assert_eq!(reasons.iter().collect::<Vec<_>>(), [Some("no_data")]);
+    let wanted = [
+        "  . pairs: 1 pair, 1 link at 1 station",
+        "  . windows: 0 read and conditioned, 0 refused; used 0 times, 0 from memory",
+        "  . correlated: 0 functions, 0 given up early by the bound of MINCC",
+        "  . kept: 0 rows; left out (FROM refusals): no_data 1",
+    ];
+    let lines = analysed(&db, text);
+    assert_eq!(lines[1..5], wanted, "{lines:#?}");
+}
+
+/// The lines of EXPLAIN ANALYZE.
+fn analysed(db: &Database, text: &str) -> Vec<String> {
+    let batch = db.query(&format!("EXPLAIN ANALYZE {text}"), ()).and_then(starquake::Rows::into_batch);
+    let batch = batch.expect("a plan");
+    batch.column(0).as_string::<i32>().iter().map(|line| line.unwrap_or("").to_owned()).collect()
+}
+
+/// What a scan says it read is what it gave, and zone maps leave out what they can.
+#[test]
+fn analysis_counts_what_was_pruned() {
+    let (_directory, db) = numbers(200_000, Options::default());
+    let zone = 4096;
+    let first = 100_000 / zone * zone;
+    let read = 200_000 - first;
+    let cases = [
+        ("SELECT i FROM n WHERE i >= 100000", Some(100_000), read, "minima and maxima leave 25 of 49 blocks"),
+        ("SELECT i FROM n WHERE i < 0", Some(0), 0, "minima and maxima leave 0 of 49 blocks"),
+        (
+            "SELECT i FROM n WHERE k = 3",
+            Some(200_000 / 7),
+            200_000,
+            "minima and maxima leave 49 of 49 blocks",
+        ),
+        ("SELECT i FROM n", None, 200_000, ""),
+    ];
+    for (text, matching, read, note) in cases {
+        let lines = analysed(&db, text);
+        let number = |line: &str, place: usize| -> i64 {
+            let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|c| !c.is_empty()).collect();
+            let digits: String = cells[place].chars().filter(char::is_ascii_digit).collect();
+            digits.parse().expect("a number")
+        };
+        let scan = lines.iter().find(|l| l.trim().starts_with("scan n")).expect("a scan");
+        assert_eq!([number(scan, 1), number(scan, 2)], [read, read], "{lines:#?}");
+        let told = lines.iter().find(|l| l.trim().starts_with(". reads")).expect("what was read");
+        assert!(told.ends_with(note), "{told}");
+        if let Some(matching) = matching {
+            let filter = lines.iter().find(|l| l.trim().starts_with("filter")).expect("a filter");
+            let expected = number(filter, 1);
+            assert!(
+                (expected - matching).abs() <= matching / 50 + 1,
+                "{expected} for {matching}: {lines:#?}"
+            );
+        }
+    }
 }
 
 #[test]

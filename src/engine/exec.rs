@@ -49,8 +49,15 @@ pub fn one(node: &Node, batches: Vec<Batch>) -> Result<Batch> {
     }
 }
 
-/// The rows of a plan.
+/// The rows of a plan; counted where the statement is analysed.
 pub fn rows<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
+    match context.analysis {
+        Some(analysis) => analysis.watch(node, || start(node, context)),
+        None => start(node, context),
+    }
+}
+
+fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
     context.cancel.check()?;
     match &node.plan {
         Plan::One => Ok(Box::new(std::iter::once(one_row()))),

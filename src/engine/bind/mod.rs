@@ -18,9 +18,11 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::ArrayRef;
+use rayon::ThreadPool;
 
 use self::expr::ExprBinder;
 use self::value::{Bound, Typed};
+use super::analyze::Analysis;
 use super::exec;
 use super::expr::{Expr, Literal};
 use super::optimize::optimize;
@@ -43,6 +45,20 @@ pub struct Context<'a> {
     pub notices: &'a Notices,
     /// Ctrl-C.
     pub cancel: &'a Cancel,
+    /// Threads; the program's own when absent.
+    pub threads: Option<&'a ThreadPool>,
+    /// Where EXPLAIN ANALYZE counts.
+    pub analysis: Option<&'a Analysis>,
+}
+
+impl Context<'_> {
+    /// Runs work on the threads of the statement.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match self.threads {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
 }
 
 /// Binds one statement.
