@@ -20,6 +20,8 @@ mod cli;
 mod demo;
 /// The pages of help: their examples are run.
 mod help;
+/// The program beside statements: bench, man, completions, bulk requests, formats, signals.
+mod program;
 /// The README and docs/: their blocks are run.
 mod readme;
 /// Helpers: small waveform archives, made by our own writers.

@@ -93,7 +93,14 @@ pub(crate) struct Common {
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) no_progress: bool,
     /// Colours (auto: NO_COLOR, CLICOLOR_FORCE and TERM=dumb are heeded)
-    #[arg(long, global = true, hide_short_help = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
     pub(crate) color: ColorChoice,
     /// Exit code 1 instead of 3 when inputs were unreadable
     #[arg(long, global = true, hide_short_help = true)]

@@ -61,7 +61,11 @@ pub(crate) fn run(options: &Options, common: &Common, streams: Streams) -> ExitC
     let code = match result {
         Ok(()) => {
             if !common.quiet {
-                exit::say(&format!("starquake {} on {} threads", env!("CARGO_PKG_VERSION"), rayon::current_num_threads()));
+                exit::say(&format!(
+                    "starquake {} on {} threads",
+                    env!("CARGO_PKG_VERSION"),
+                    rayon::current_num_threads()
+                ));
             }
             exit::DONE
         }
@@ -142,7 +146,8 @@ mod tests {
 
     #[test]
     fn rates_have_three_digits() {
-        let cases = [(1_234_567.0, 1_230_000.0), (9_996.0, 10_000.0), (0.123_456, 0.123), (5.0, 5.0), (0.0, 0.0)];
+        let cases =
+            [(1_234_567.0, 1_230_000.0), (9_996.0, 10_000.0), (0.123_456, 0.123), (5.0, 5.0), (0.0, 0.0)];
         for (value, want) in cases {
             assert!((three_digits(value) - want).abs() <= 1e-9 * want, "{value}");
         }

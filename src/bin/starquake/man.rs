@@ -8,10 +8,16 @@ use crate::help;
 /// Files and variables that matter.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("STARQUAKE_DB", "The database where none is named."),
-    ("NO_COLOR, CLICOLOR_FORCE, TERM", "No colours; colours also in a pipe; TERM=dumb: no colours, no progress bar."),
+    (
+        "NO_COLOR, CLICOLOR_FORCE, TERM",
+        "No colours; colours also in a pipe; TERM=dumb: no colours, no progress bar.",
+    ),
     ("TMPDIR", "Where spilled rows and the data of bench go."),
     ("VISUAL, EDITOR", "The editor of .edit."),
-    ("XDG_STATE_HOME", "The history of the prompt is kept in starquake/history below it (else below ~/.local/state)."),
+    (
+        "XDG_STATE_HOME",
+        "The history of the prompt is kept in starquake/history below it (else below ~/.local/state).",
+    ),
 ];
 
 /// Exit codes.
@@ -94,9 +100,10 @@ fn option(out: &mut String, arg: &Arg) {
     let long = arg.get_long().map(|name| format!("--{name}"));
     let names: Vec<String> = short.into_iter().chain(long).collect();
     let takes = arg.get_action().takes_values();
-    let value = arg.get_value_names().filter(|_| takes).map(|names| {
-        names.iter().map(|n| format!(" {n}")).collect::<String>()
-    });
+    let value = arg
+        .get_value_names()
+        .filter(|_| takes)
+        .map(|names| names.iter().map(|n| format!(" {n}")).collect::<String>());
     let head = names.join(", ") + &value.unwrap_or_default();
     let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
     item(out, &head, &about);
@@ -104,8 +111,16 @@ fn option(out: &mut String, arg: &Arg) {
 
 /// Text that roff prints as it is.
 fn escaped(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-");
-    if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\e"),
+            '-' => out.push_str("\\-"),
+            c if c.is_ascii() => out.push(c),
+            c => out.push_str(&format!("\\[u{:04X}]", u32::from(c))),
+        }
+    }
+    if out.starts_with(['.', '\'']) { format!("\\&{out}") } else { out }
 }
 
 #[cfg(test)]
@@ -114,7 +129,13 @@ mod tests {
 
     #[test]
     fn roff_obeys_nothing_in_the_texts() {
-        let cases = [(".TH x", "\\&.TH x"), ("'a'", "\\&'a'"), ("a\\fB", "a\\efB"), ("--format", "\\-\\-format")];
+        let cases = [
+            (".TH x", "\\&.TH x"),
+            ("'a'", "\\&'a'"),
+            ("a\\fB", "a\\efB"),
+            ("--format", "\\-\\-format"),
+            ("星", "\\[u661F]"),
+        ];
         for (text, want) in cases {
             assert_eq!(escaped(text), want);
         }

@@ -87,7 +87,11 @@ impl Format {
     /// By the ending of a file name, `.gz` and `.zst` behind it aside; CSV for a name without ending, and for what is
     /// no file (`/dev/null`).
     fn of_path(path: &Path) -> Result<Format, String> {
-        let plain = if compress::Method::of_path(path).is_some() { path.with_extension("") } else { path.to_path_buf() };
+        let plain = if compress::Method::of_path(path).is_some() {
+            path.with_extension("")
+        } else {
+            path.to_path_buf()
+        };
         let ending = plain.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
         match ending.as_str() {
             "" => Ok(Format::File(table::Format::Csv)),
@@ -456,7 +460,10 @@ mod tests {
         }
         assert!(Format::of_path(Path::new("a.vot")).is_err_and(|e| e.contains("not written yet")));
         for unknown in ["a.foo", "a.csv.bz2", "a.foo.gz"] {
-            assert!(Format::of_path(Path::new(unknown)).is_err_and(|e| e.contains("add --format")), "{unknown}");
+            assert!(
+                Format::of_path(Path::new(unknown)).is_err_and(|e| e.contains("add --format")),
+                "{unknown}"
+            );
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::args::Arguments;
 pub(crate) fn completions(shell: Shell) -> Vec<u8> {
     let all = Arguments::command();
     let options = all.get_arguments().filter(|a| a.get_id() != "database").cloned();
-    let mut command = clap::Command::new("starquake").args(options).subcommands(all.get_subcommands().cloned());
+    let mut command = clap::Command::new("starquake")
+        .disable_help_subcommand(true)
+        .args(options)
+        .subcommands(all.get_subcommands().cloned());
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut command, "starquake", &mut out);
     let text = String::from_utf8_lossy(&out).into_owned();
@@ -61,10 +64,14 @@ _starquake() {
 
 "#;
 
-const FISH_WORDS: &str = "\tset -e cmd[1]\n";
-const FISH_OTHERS: &str = "\tset cmd (string match -v -r '\\.sqk/?$' -- $cmd)\n";
+const FISH_WORDS: &str = "    set -e cmd[1]\n";
+const FISH_OTHERS: &str = "    set cmd (string match -v -r '\\.sqk/?$' -- $cmd)\n";
 const FISH: &str = "complete -c starquake -n \"__fish_starquake_needs_command\" -f -a \"(path filter -d *.sqk)\" \
-                    -d 'Database'\n";
+                    -d 'Database'\n\
+                    complete -c starquake -n \"__fish_starquake_using_subcommand import fetch\" -f \
+                    -a \"waveforms events stations catalog\"\n\
+                    complete -c starquake -n \"__fish_starquake_using_subcommand completions\" -f \
+                    -a \"bash elvish fish powershell zsh\"\n";
 
 const POWERSHELL_WORD: &str = "            $element = $commandElements[$i]\n";
 const POWERSHELL_OTHERS: &str = "            if ($element.Extent.Text -like '*.sqk') { continue }\n";

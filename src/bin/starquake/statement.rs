@@ -243,8 +243,9 @@ mod tests {
     #[test]
     fn many_alternatives_parse() {
         for count in [1, 2, 500, 501, 3_000] {
-            let conditions: Vec<String> =
-                (0..count).map(|i| format!("code MATCHES 'N.S{i}.*.*' AND span OVERLAPS 2024-01-01 .. 2024-01-02")).collect();
+            let conditions: Vec<String> = (0..count)
+                .map(|i| format!("code MATCHES 'N.S{i}.*.*' AND span OVERLAPS 2024-01-01 .. 2024-01-02"))
+                .collect();
             let text = format!("SELECT path FROM segments WHERE {}", any_of(&conditions));
             assert!(parse::statement("bulk", &text).is_ok(), "{count}");
             let verbs = vec!["GAPS OF 'N.S.*.*' DURING 2024-01-01 .. 2024-01-02"; count].join(" UNION ALL ");

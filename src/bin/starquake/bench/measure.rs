@@ -47,8 +47,7 @@ impl Db<'_> {
     pub(crate) fn run(&mut self, text: &str) -> Result<u64> {
         let source = Source { name: "<bench>".to_owned(), text: text.to_owned() };
         let statement = parse::statement(&source.name, text)?;
-        let outcome =
-            self.database.run(&mut self.session, &statement, &source, (&mut NoRows, &Silent))?;
+        let outcome = self.database.run(&mut self.session, &statement, &source, (&mut NoRows, &Silent))?;
         Ok(outcome.rows.unwrap_or(0))
     }
 

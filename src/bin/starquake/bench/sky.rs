@@ -85,7 +85,9 @@ fn cones(bench: &mut Bench<'_>) -> Result<()> {
         for _ in 0..CONES {
             let (ra, z) = (random.uniform(0.0, 360.0), random.uniform(-1.0, 1.0));
             let dec = z.asin().to_degrees();
-            db.run(&format!("SELECT source_id FROM optical WHERE pos IN CIRCLE({ra:.6}, {dec:.6}, 10 arcmin)"))?;
+            db.run(&format!(
+                "SELECT source_id FROM optical WHERE pos IN CIRCLE({ra:.6}, {dec:.6}, 10 arcmin)"
+            ))?;
         }
         Ok(CONES as u64)
     })
@@ -93,8 +95,14 @@ fn cones(bench: &mut Bench<'_>) -> Result<()> {
 
 /// All rows of a catalogue to files.
 fn files(bench: &mut Bench<'_>, rows: u64, path: &dyn Fn(&str) -> String) -> Result<()> {
-    for (what, name) in [("write CSV", "out.csv"), ("write Parquet", "out.parquet"), ("write Arrow", "out.arrow")] {
-        bench.query((what, "rows"), Some(rows), &format!("COPY (SELECT * FROM optical) TO '{}' REPLACE", path(name)))?;
+    for (what, name) in
+        [("write CSV", "out.csv"), ("write Parquet", "out.parquet"), ("write Arrow", "out.arrow")]
+    {
+        bench.query(
+            (what, "rows"),
+            Some(rows),
+            &format!("COPY (SELECT * FROM optical) TO '{}' REPLACE", path(name)),
+        )?;
     }
     Ok(())
 }
