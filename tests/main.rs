@@ -18,6 +18,10 @@ mod child;
 mod cli;
 /// The demo: exit code and the truth it finds again.
 mod demo;
+/// The pages of help: their examples are run.
+mod help;
+/// The program beside statements: bench, man, completions, bulk requests, formats, signals.
+mod program;
 /// The README and docs/: their blocks are run.
 mod readme;
 /// Helpers: small waveform archives, made by our own writers.
