@@ -3,7 +3,7 @@
 mod check;
 mod copy;
 mod import;
-mod load;
+mod request;
 mod params;
 mod rows;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use crate::engine::session::{Cancel, Session};
-pub use import::Import;
+pub use request::Import;
 pub use params::{Params, Value};
 pub use rows::Rows;
 
