@@ -170,6 +170,7 @@ fn editor<'a>(runner: &Runner<'a>) -> rustyline::Result<Lines<'a>> {
         .history_ignore_dups(true)?
         .history_ignore_space(true)
         .completion_type(CompletionType::List)
+        .completion_show_all_if_ambiguous(true)
         .bell_style(BellStyle::None)
         .color_mode(if has_color { ColorMode::Forced } else { ColorMode::Disabled })
         .tab_stop(TAB_COLUMNS)

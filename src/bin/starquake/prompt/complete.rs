@@ -60,7 +60,7 @@ pub(super) fn complete(names: &Names<'_>, text: &str, at: usize) -> (usize, Vec<
         Some(open) if open.is_open => {
             before.pop();
             let place = Place { text, at: open.start, before: &before, word: open.text };
-            (open.start, place.names(names).into_iter().filter_map(|n| fitting(n, open.text)).collect())
+            (open.start, place.names(names, false).into_iter().filter_map(|n| fitting(n, open.text)).collect())
         }
         Some(word) if matches!(word.kind, Kind::Word | Kind::Variable) => {
             before.pop();
@@ -93,8 +93,10 @@ impl Place<'_> {
         if is_legal("<variable>") {
             all.extend(names.variables());
         }
-        if is_legal("<name>") {
-            all.extend(self.names(names));
+        // Behind a mistake the grammar knows nothing; the names of the statement are still there.
+        if is_legal("<name>") || legal.is_empty() {
+            let may_call = legal.is_empty() || is_legal("<number>");
+            all.extend(self.names(names, may_call && !self.word.is_empty()));
         }
         let is_part = self.previous().is_some_and(|t| t.is_mark("."));
         let keywords = legal.iter().filter(|l| !is_part && l.starts_with(|c: char| c.is_ascii_alphabetic()));
@@ -108,8 +110,8 @@ impl Place<'_> {
         self.before.last()
     }
 
-    /// Names that may stand here.
-    fn names(&self, names: &Names<'_>) -> Vec<String> {
+    /// Names that may stand here. Functions are many: they wait for a first letter.
+    fn names(&self, names: &Names<'_>, may_call: bool) -> Vec<String> {
         let Some(previous) = self.previous() else { return Vec::new() };
         if let Some(choices) = self.choices(previous) {
             return choices;
@@ -131,7 +133,9 @@ impl Place<'_> {
                     let of = |t: &String| Source { text: name_of(t), alias: None };
                     all = names.tables().iter().flat_map(|t| columns(names, &of(t))).collect();
                 }
-                all.extend(names.functions().iter().map(|f| format!("{}(", in_case_of(f, self.word))));
+                if may_call {
+                    all.extend(names.functions().iter().map(|f| format!("{}(", in_case_of(f, self.word))));
+                }
                 let aliases = found.iter().filter_map(|s| s.alias.as_ref());
                 all.extend(aliases.filter(|_| found.len() > 1).map(|a| format!("{}.", name_of(a))));
                 all
