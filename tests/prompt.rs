@@ -102,7 +102,7 @@ fn statements_and_commands_are_answered() {
     let cases: &[(&str, &[&str])] = &[
         ("SELECT 1 + 1 AS two;", &["two", "2", "1 row;"]),
         ("SELECT id, name FROM quasars;", &["100 rows, 40 shown: .last", "NULL"]),
-        (".last", &["100"]),
+        (".last", &["\n99  ", "100 rows"]),
         ("FROM quasars LIMIT 1", &[]),
         (";", &["1 row"]),
         ("SELECT nme FROM quasars;", &["no column `nme` in `quasars`", "^^^", "did you mean `name`?"]),
@@ -129,7 +129,7 @@ fn statements_and_commands_are_answered() {
         (r"\?", &[".last", "less -SR"]),
         ("EXPLAIN FROM quasars WHERE mag > 3;", &["scan quasars", "block minima"]),
         ("FROM quasars WHERE mag > 16.5;", &["0 rows; index: block minima and maxima of quasars"]),
-        ("GAPS OF '*';", &["index: time index"]),
+        ("GAPS OF '*';", &["index: time of each channel"]),
     ];
     for (line, wants) in cases {
         if *line == "FROM quasars LIMIT 1" {
@@ -163,7 +163,7 @@ fn tab_completes_what_fits_the_place() {
         ("SELECT nam", "SELECT name"),
         ("SELECT CEI", "SELECT CEILING("),
         ("SELECT * FROM quasars AS q WHERE q.na", "SELECT * FROM quasars AS q WHERE q.name"),
-        ("FROM quasars ORD", "FROM quasars ORDER"),
+        ("FROM quasars ORD", "FROM quasars ORDER BY"),
         ("FROM quasars WHERE ra > 3 arcm", "FROM quasars WHERE ra > 3 arcmin"),
         ("FROM $br", "FROM $bright"),
         ("SELECT * FROM $bright AS b WHERE b.na", "SELECT * FROM $bright AS b WHERE b.name"),
@@ -229,10 +229,6 @@ fn a_statement_of_several_lines_is_one_entry_of_the_history() {
 fn what_is_pasted_runs_as_it_was_written() {
     let world = World::new(10);
     let mut terminal = world.prompt(&[]);
-    // As a terminal gives it without marks, and with them.
-    let row = terminal.screen.row;
-    terminal.keys("SELECT 1 AS one;\rSELECT 2\rAS two;\rSELECT 3 AS three;\r");
-    terminal.wait("third answer", |s| s.line(s.row) == "sq>" && s.text(row).matches("1 row;").count() == 3);
     let row = terminal.screen.row;
     terminal.keys("\u{1b}[200~SELECT 4 AS four;\nSELECT 5\nAS five;\u{1b}[201~\r");
     terminal.wait("both answers", |s| s.line(s.row) == "sq>" && s.text(row).matches("1 row;").count() == 2);
@@ -276,7 +272,7 @@ fn a_time_limit_stops_a_statement() {
 fn tables_fit_the_window_as_it_is_now() {
     let world = World::new(10);
     let mut terminal = world.prompt(&[]);
-    for (columns, want) in [(80, "1 row;"), (30, "columns shown: \\x"), (200, "1 row;")] {
+    for (columns, want) in [(80, "1 row;"), (30, "4 of 5 columns shown: \\"), (200, "1 row;")] {
         terminal.resize(columns, 30);
         let shown = terminal.run("FROM quasars WHERE id = 4;");
         assert!(shown.contains(want), "{columns}:\n{shown}");

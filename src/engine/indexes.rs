@@ -25,7 +25,7 @@ fn collect(node: &Node, found: &mut Vec<String>) {
             }
         }
         Plan::Match(_) => add("HEALPix order of both sides".to_owned()),
-        Plan::Gaps { .. } | Plan::Coverage { .. } => add("time index".to_owned()),
+        Plan::Gaps { .. } | Plan::Coverage { .. } => add("time of each channel".to_owned()),
         Plan::Pairs { .. } | Plan::Correlate { .. } => add("k-d tree of hypocentres".to_owned()),
         _ => {}
     }

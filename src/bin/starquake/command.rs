@@ -15,7 +15,7 @@ use crate::pager;
 use crate::run::Runner;
 use crate::script;
 use crate::statement::name_of;
-use crate::style::one_line;
+use crate::style::{counted, one_line, paint};
 
 /// One command and its help.
 #[derive(Debug)]
@@ -286,10 +286,17 @@ fn last(rest: &str, runner: &mut Runner<'_>) {
     let target = runner.target.changed(path, format);
     let result = target.map_err(|m| Error::Refused { message: m, help: None }).and_then(|mut target| {
         target.shows_all = true;
-        replay(kept, &mut target)
+        replay(kept, &mut target)?;
+        Ok(target)
     });
-    if let (Err(error), false) = (result, pager::take_left()) {
-        tell(&error, None, None, streams.stderr_color);
+    match result {
+        Ok(target) => {
+            let rows: usize = kept.batches.iter().map(|b| b.num_rows()).sum();
+            let place = target.path.map_or(String::new(), |p| format!(" in {}", one_line(&p.to_string_lossy())));
+            say(&paint(streams.stderr_color, "2", &format!("{}{place}", counted(rows as u64, "row"))));
+        }
+        Err(_) if pager::take_left() => {}
+        Err(error) => tell(&error, None, None, streams.stderr_color),
     }
 }
 
