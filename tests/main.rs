@@ -16,6 +16,8 @@ mod support;
 mod child;
 /// The command line: exit codes, streams, formats, options.
 mod cli;
+/// The prompt, driven in a pseudo-terminal.
+mod prompt;
 /// The demo: exit code and the truth it finds again.
 mod demo;
 /// The pages of help: their examples are run.
@@ -24,6 +26,8 @@ mod help;
 mod program;
 /// The README and docs/: their blocks are run.
 mod readme;
+/// Helpers: a pseudo-terminal and its screen.
+mod terminal;
 /// Helpers: small waveform archives, made by our own writers.
 mod tree;
 

@@ -32,8 +32,12 @@ impl Database {
                 let request = self.catalog_request(import, path, run)?;
                 import_catalog(&mut writer, &request, (run.progress, &|| self.cancel.check()))
             }
-            ImportKind::Events => import_events(&mut writer, &event_request(import, &path)?),
-            ImportKind::Stations => import_stations(&mut writer, &event_request(import, &path)?),
+            ImportKind::Events => {
+                import_events(&mut writer, &event_request(import, &path)?, &|| self.cancel.check())
+            }
+            ImportKind::Stations => {
+                import_stations(&mut writer, &event_request(import, &path)?, &|| self.cancel.check())
+            }
         };
         let Imported { message, notices, problems } = done.map_err(|e| at_span(e, import.path.span))?;
         Ok(Outcome { message: Some(message), notices, unreadable: problems, ..Outcome::default() })
