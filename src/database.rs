@@ -1,9 +1,9 @@
 //! The facade: open a database, run statements. Each body is the list of rooms a statement crosses.
 
+mod builder;
 mod check;
 mod copy;
 mod import;
-mod request;
 mod params;
 mod rows;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use crate::engine::session::{Cancel, Session};
-pub use request::Import;
+pub use builder::Import;
 pub use params::{Params, Value};
 pub use rows::Rows;
 
