@@ -17,16 +17,16 @@ mod pattern;
 pub(crate) use pattern::{blank, measure_number, measure_quoted, measure_time, word_at};
 use pattern::{measure_name, measure_unit};
 
-/// Words that are never bare names; the last two lines are words of SQL that are absent here, kept so that a
-/// message can name them.
+/// Words that are never bare names; the last line is words of SQL that are absent here, kept so that a message can
+/// name them.
 #[rustfmt::skip]
 pub const RESERVED: &[&str] = &[
     "ALL", "AND", "ANTI", "AS", "BETWEEN", "BY", "CASE", "CAST", "CORRELATE", "COVERAGE", "CROSSMATCH",
-    "DISTINCT", "DURING", "ELSE", "END", "EXCEPT", "EXISTS", "FALSE", "FROM", "GAPS", "GROUP", "HAVING",
-    "ILIKE", "IN", "INNER", "INTERSECT", "IS", "JOIN", "LEFT", "LIKE", "LIMIT", "MATCHES", "NOT", "NULL",
-    "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVERLAPS", "PAIRS", "SELECT", "SEMI", "THEN", "TO", "TOP", "TRUE",
+    "DISTINCT", "DURING", "ELSE", "END", "EXCEPT", "EXISTS", "FALSE", "FROM", "FULL", "GAPS", "GROUP", "HAVING",
+    "ILIKE", "IN", "INNER", "INTERSECT", "IS", "JOIN", "LEFT", "LIKE", "LIMIT", "MATCHES", "NATURAL", "NOT", "NULL",
+    "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVERLAPS", "PAIRS", "RIGHT", "SELECT", "SEMI", "THEN", "TO", "TOP", "TRUE",
     "UNION", "USING", "VARIABILITY", "WHEN", "WHERE", "WITH", "WITHIN",
-    "ALTER", "CREATE", "CROSS", "DELETE", "FULL", "INSERT", "NATURAL", "OVER", "RIGHT", "UPDATE",
+    "ALTER", "CREATE", "CROSS", "DELETE", "INSERT", "OVER", "UPDATE",
 ];
 
 /// The other keywords, which are names where a name may stand.
@@ -56,13 +56,15 @@ pub enum Expected {
     Token(&'static str),
 }
 
-/// What stands in brackets that may hold a query or an expression.
+/// What stands in brackets that may hold a query, an expression or joined tables.
 #[derive(Clone, Debug)]
 pub(crate) enum Inner {
     /// A query.
     Query(Box<Query>),
     /// An expression.
     Expr(super::syntax::Expr),
+    /// Joined tables.
+    Joined(Box<super::syntax::FromItem>),
 }
 
 /// A bracket that was read ahead of the rule that wants it, so that none is read twice.

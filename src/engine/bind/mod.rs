@@ -7,6 +7,7 @@ pub mod compare;
 pub mod correlate;
 pub mod expr;
 pub mod group;
+pub mod outer;
 pub mod output;
 pub mod query;
 pub mod region;

@@ -1,9 +1,7 @@
 //! What an expression of the query is after binding: a scalar with type and unit, a position, a span or a region;
 //! and how two of them come to one type. Units act on literals only: a column is its stored number.
 
-use std::sync::Arc;
-
-use crate::engine::expr::{Area, Expr, Literal, Surface};
+use crate::engine::expr::{Expr, Literal, ShapeKind, Surface};
 use crate::engine::plan::Role;
 use crate::error::{Diagnostic, Span};
 use crate::model::table::{Column, Type};
@@ -48,8 +46,19 @@ pub enum Bound {
         /// First instant after.
         end: Expr,
     },
-    /// A constant region.
-    Region(Arc<Area>),
+    /// A region.
+    Region(Shape),
+}
+
+/// A region as it is written; the surface it lies on is that of the position it meets.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Circle, box, polygon.
+    pub kind: ShapeKind,
+    /// Its numbers in degrees, in the order of [`ShapeKind`]; without the radius where that is a length.
+    pub parts: Vec<Expr>,
+    /// Radius in km.
+    pub radius_km: Option<Expr>,
 }
 
 impl Typed {
@@ -107,7 +116,7 @@ impl Bound {
         }
     }
 
-    /// As one column: positions and spans become text.
+    /// As one column: positions, spans and regions become text, regions as in DALI (`ra dec radius`, corner by corner).
     pub fn into_scalar(self, span: Span) -> Result<Typed, Diagnostic> {
         let text = |e: Expr| Expr::Cast(Box::new(e), Type::Text);
         let joined = |a: Expr, between: &str, b: Expr| {
@@ -118,8 +127,15 @@ impl Bound {
             Bound::Scalar(t) => Ok(t),
             Bound::Point { lon, lat, .. } => Ok(Typed::computed(joined(lon, " ", lat), Type::Text, false)),
             Bound::Span { start, end } => Ok(Typed::computed(joined(start, " .. ", end), Type::Text, false)),
-            Bound::Region(_) => Err(Diagnostic::new("a region is not a value of a column", span)
-                .help("write `pos IN CIRCLE(..)` as a condition")),
+            Bound::Region(shape) => {
+                let radius =
+                    shape.radius_km.map(|km| joined(km, " ", Expr::Literal(Literal::Text("km".to_owned()))));
+                let parts = shape.parts.into_iter().chain(radius);
+                let all = parts
+                    .reduce(|a, b| joined(a, " ", b))
+                    .ok_or_else(|| Diagnostic::new("a region without numbers", span))?;
+                Ok(Typed::computed(all, Type::Text, false))
+            }
         }
     }
 }

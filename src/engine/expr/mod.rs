@@ -4,7 +4,9 @@
 mod arithmetic;
 mod compare;
 mod function;
+mod shape;
 mod text;
+mod udf;
 
 use arithmetic::finite;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::model::table::{Batch, Type};
 
 pub use compare::{CompareOp, Set};
 pub use function::{DATE_UNITS, FUNCTIONS, Function, FunctionInfo};
+pub use shape::{ShapeKind, ShapeOp, ShapeQuestion};
 pub use text::{TextMatch, TextMatchKind};
 
 /// A constant.
@@ -166,6 +169,8 @@ pub enum Expr {
         /// Constant.
         area: Arc<Area>,
     },
+    /// About regions of each row.
+    Shape(Box<ShapeQuestion>),
     /// Distance of two positions: degrees on the sky, metres on the Earth.
     Distance {
         /// Which formula.
@@ -243,6 +248,7 @@ impl Expr {
                 function::call(*function, &values, rows)
             }
             Expr::Inside { lon, lat, area } => inside(&lon.eval(batch)?, &lat.eval(batch)?, area),
+            Expr::Shape(question) => question.eval(batch),
             Expr::Distance { surface, places, depths } => {
                 let mut values = places.iter().map(|p| p.eval(batch)).collect::<Result<Vec<_>>>()?;
                 if let Some(depths) = depths {
@@ -297,6 +303,7 @@ impl Expr {
                 all
             }
             Expr::Call(_, args) => args.iter().collect(),
+            Expr::Shape(question) => question.parts.iter().collect(),
             Expr::Inside { lon, lat, .. } => vec![lon, lat],
             Expr::Distance { places, depths, .. } => {
                 places.iter().chain(depths.iter().flat_map(|d| [&d.0, &d.1])).collect()
@@ -317,6 +324,7 @@ impl Expr {
                 all
             }
             Expr::Call(_, args) => args.iter_mut().collect(),
+            Expr::Shape(question) => question.parts.iter_mut().collect(),
             Expr::Inside { lon, lat, .. } => vec![lon, lat],
             Expr::Distance { places, depths, .. } => {
                 let depths = depths.iter_mut().flat_map(|d| {
