@@ -74,7 +74,7 @@ impl ExprBinder<'_> {
         let mut values = vec![];
         for (arg, want) in args.iter().zip(info.args) {
             let value = self.scalar(arg)?;
-            values.push((checked_argument(info, value, *want, arg.span)?, arg.span));
+            values.push((checked_argument(self.binder, info, (value, arg.span), *want)?, arg.span));
         }
         if info.function == Function::NullIf {
             return self.null_if(args);
@@ -258,7 +258,13 @@ impl ExprBinder<'_> {
     }
 }
 
-fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -> Result<Typed> {
+fn checked_argument(
+    binder: &super::Binder<'_>,
+    info: &FunctionInfo,
+    argument: (Typed, Span),
+    want: Type,
+) -> Result<Typed> {
+    let (value, span) = argument;
     let fits = match want {
         Type::Null => true,
         Type::Float => {
@@ -286,7 +292,7 @@ fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -
         return Ok(value);
     }
     if let (Type::Time, Some(text)) = (want, value.text()) {
-        return Ok(Typed::constant(Literal::Time(super::value::instant(text, span)?)));
+        return Ok(Typed::constant(Literal::Time(super::value::instant(binder, text, span)?)));
     }
     let message = format!("{} needs {}, found {}", info.name, want.phrase(), value.kind.phrase());
     Err(Diagnostic::new(message, span).help(info.about).into())

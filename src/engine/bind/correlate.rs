@@ -20,6 +20,8 @@ use crate::signal::peak::Peak;
 
 /// A band-pass without ORDER.
 const DEFAULT_ORDER: usize = 4;
+/// Highest ORDER: steeper Butterworth filters ring longer than any window.
+const MOST_ORDER: usize = 10;
 
 /// A phase with the options that may come before or after it.
 struct PhaseClause<'a> {
@@ -141,11 +143,20 @@ impl Binder<'_> {
         Ok(true)
     }
 
+    fn filter_order(&self, number: &syntax::Number) -> Result<usize> {
+        let order = self.whole(number, "ORDER")?;
+        if (1..=MOST_ORDER).contains(&order) {
+            return Ok(order);
+        }
+        let message = format!("the ORDER of a filter lies between 1 and {MOST_ORDER}");
+        Err(Diagnostic::new(message, number.span).help("ORDER 4 is what most pipelines use").into())
+    }
+
     fn shared_option(&self, option: &CorrelateOption, shared: &mut Shared) -> Result<bool> {
         let name = |phase: &Option<Ident>| phase.as_ref().map(|p| p.text.clone());
         match &option.kind {
             K::Filter { phase, band, order, causal } => {
-                let order = order.as_ref().map_or(Ok(DEFAULT_ORDER), |n| self.whole(n, "ORDER"))?;
+                let order = order.as_ref().map_or(Ok(DEFAULT_ORDER), |n| self.filter_order(n))?;
                 let band = self.band(band)?;
                 shared.filters.push((name(phase), Filter { band, order, zero_phase: !causal }));
             }

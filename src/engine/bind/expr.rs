@@ -43,7 +43,7 @@ impl<'a> ExprBinder<'a> {
                 Ok(Bound::Scalar(value))
             }
             ExprKind::Time(text) => {
-                Ok(Bound::Scalar(Typed::constant(Literal::Time(time_token(text, e.span)?))))
+                Ok(Bound::Scalar(Typed::constant(Literal::Time(time_token(self.binder, text, e.span)?))))
             }
             ExprKind::Text(text) => Ok(Bound::Scalar(Typed::constant(Literal::Text(text.clone())))),
             ExprKind::Variable(name) => self.binder.variable(name, e.span),
@@ -275,6 +275,10 @@ impl<'a> ExprBinder<'a> {
 
     /// The two ends of `a .. b`, of a whole period, or of a span column.
     pub fn span(&self, range: &Range) -> Result<(Expr, Expr)> {
+        let example = if range.end.is_some() { "2024-01-01" } else { "2024-01-01 .. 2024-02-01" };
+        for end in std::iter::once(&range.start).chain(&range.end) {
+            self.binder.has_value(end, example)?;
+        }
         if let Some(end) = &range.end {
             return Ok((self.instant(&range.start)?, self.instant(end)?));
         }
@@ -307,7 +311,7 @@ impl<'a> ExprBinder<'a> {
         let value = self.scalar(e)?;
         match (value.kind, value.text()) {
             (Type::Time | Type::Null, _) => Ok(value.expr),
-            (_, Some(text)) => Ok(Expr::Literal(Literal::Time(instant(text, e.span)?))),
+            (_, Some(text)) => Ok(Expr::Literal(Literal::Time(instant(self.binder, text, e.span)?))),
             (other, _) => {
                 Err(Diagnostic::new(format!("expected a time, found {}", other.phrase()), e.span).into())
             }

@@ -6,11 +6,11 @@ use super::expr::ExprBinder;
 use super::source::joined;
 use super::{Binder, read_shared, shared};
 use crate::engine::expr::{Expr, Function, Literal};
-use crate::engine::plan::{JoinCondition, Node, OutColumn, Plan, Shared};
+use crate::engine::plan::{JoinCondition, Node, OutColumn, Plan, Role, Shared};
 use crate::engine::scope::Scope;
 use crate::error::{Diagnostic, Result, Span};
 use crate::lang::syntax::{self, Ident, JoinKind, Name, SetKind};
-use crate::model::table::Column;
+use crate::model::table::{Column, Type};
 
 impl Binder<'_> {
     /// `JOIN ... USING (names)`: without a table's name each of them is one column, that of the side that has it.
@@ -140,10 +140,15 @@ pub(super) fn full_join(left: Node, right: Node, on: JoinCondition) -> Node {
     let widest = |c: &OutColumn| {
         let mut column = Column::typed(&c.column.name, c.column.kind());
         column.unit = c.column.unit.clone();
-        OutColumn { column, role: c.role, is_hidden: c.is_hidden }
+        let role = if column.kind() == Type::Null { Role::Plain } else { c.role };
+        OutColumn { column, role, is_hidden: c.is_hidden }
     };
     let columns: Vec<OutColumn> = columns.iter().map(widest).collect();
-    let cast = |e: Expr, i: usize| Expr::Cast(Box::new(e), columns[i].column.kind());
+    // what has no type of the language (the cell of a position) is left out
+    let cast = |e: Expr, i: usize| match columns[i].column.kind() {
+        Type::Null => Expr::Literal(Literal::Null),
+        kind => Expr::Cast(Box::new(e), kind),
+    };
     let (left, right) = (shared("the left side", left), shared("the right side", right));
     let read = |side: &Arc<Shared>| Box::new(read_shared(side.clone()));
     let pairs = Plan::Join { kind: JoinKind::Left, left: read(&left), right: read(&right), on: on.clone() };

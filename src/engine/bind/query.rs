@@ -54,6 +54,9 @@ impl Binder<'_> {
         let Some(count) = count else { return Ok(None) };
         let (value, span) = match count {
             Count::Number(n) => (super::expr::number(&n.text, n.span)?, n.span),
+            Count::Variable(name) if !self.context.session.variables.contains_key(&name.text) => {
+                return Err(super::no_value(&name.text, "10", name.span).into());
+            }
             Count::Variable(name) => match self.variable(&name.text, name.span)? {
                 Bound::Scalar(t) => (t.expr.as_literal().cloned().unwrap_or(Literal::Null), name.span),
                 _ => (Literal::Null, name.span),

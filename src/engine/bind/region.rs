@@ -173,7 +173,14 @@ impl ExprBinder<'_> {
     ) -> Result<Expr> {
         let shape = self.shape(region)?;
         let (lon, lat) = (Box::new(place.0), Box::new(place.1));
-        if let Some(area) = self.constant_area(&shape, surface, region.span)? {
+        // a radius of the wrong kind is the last argument
+        let span = match &region.kind {
+            ExprKind::Call { args, .. } if shape.radius_km.is_some() => {
+                args.last().map_or(region.span, |a| a.span)
+            }
+            _ => region.span,
+        };
+        if let Some(area) = self.constant_area(&shape, surface, span)? {
             return Ok(Expr::Inside { lon, lat, area: Arc::new(area) });
         }
         let Shape { kind, parts, radius_km } = shape;

@@ -1,6 +1,7 @@
 //! What an expression of the query is after binding: a scalar with type and unit, a position, a span or a region;
 //! and how two of them come to one type. Units act on literals only: a column is its stored number.
 
+use super::Binder;
 use crate::engine::expr::{Expr, Literal, ShapeKind, Surface};
 use crate::engine::plan::Role;
 use crate::error::{Diagnostic, Span};
@@ -167,19 +168,41 @@ pub fn period(text: &str) -> Option<(Time, Time)> {
 }
 
 /// A text as an instant: a date, a date and time, or the start of a whole period.
-pub fn instant(text: &str, span: Span) -> Result<i64, Diagnostic> {
+pub fn instant(binder: &Binder<'_>, text: &str, span: Span) -> Result<i64, Diagnostic> {
     if let Some((start, _)) = period(text) {
         return Ok(start.0);
     }
-    Time::parse(text).map(|t| t.0).map_err(|e| {
+    let time = Time::parse(text).map_err(|e| {
         let mut error = Diagnostic::new(e.reason, span);
         error.help = e.help;
         error
-    })
+    })?;
+    leap_second(binder, text, time, span)?;
+    Ok(time.0)
+}
+
+/// Second 60 is there at the end of a leap day alone, and is read as the next second.
+fn leap_second(binder: &Binder<'_>, text: &str, read: Time, span: Span) -> Result<(), Diagnostic> {
+    if !text.contains(":60") {
+        return Ok(());
+    }
+    let next = read.civil();
+    if matches!((next.month(), next.day(), next.hour(), next.minute()), (1 | 7, 1, 0, 0)) {
+        binder.notice(format!("{text} is a leap second: it is read as {read}"));
+        return Ok(());
+    }
+    Err(Diagnostic::new(format!("the minute of {text} has no second 60"), span)
+        .help("a leap second ends 30 June or 31 December"))
 }
 
 /// A TIME token of the query: ISO, `MJD 60343.5`, `JD 2460344.0`.
-pub fn time_token(text: &str, span: Span) -> Result<i64, Diagnostic> {
+pub fn time_token(binder: &Binder<'_>, text: &str, span: Span) -> Result<i64, Diagnostic> {
+    let time = read_time_token(text, span)?;
+    leap_second(binder, text, Time(time), span)?;
+    Ok(time)
+}
+
+fn read_time_token(text: &str, span: Span) -> Result<i64, Diagnostic> {
     let upper = text.get(..3).unwrap_or("").to_ascii_uppercase();
     let day = |rest: &str, offset: f64| {
         let value: f64 =
@@ -243,7 +266,10 @@ mod tests {
             ("2024-060", "2024-02-29T00:00:00Z"),
         ];
         for (text, want) in tokens {
-            assert_eq!(time_token(text, Span::default()).map(|t| Time(t).to_string()), Ok(want.to_owned()));
+            assert_eq!(
+                read_time_token(text, Span::default()).map(|t| Time(t).to_string()),
+                Ok(want.to_owned())
+            );
         }
     }
 }

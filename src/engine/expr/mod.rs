@@ -216,7 +216,11 @@ impl Expr {
         match self {
             Expr::Column(index) => Ok(batch.column(*index).clone()),
             Expr::Literal(value) => Ok(value.array(rows)),
-            Expr::Cast(operand, kind) => cast(&operand.eval(batch)?, *kind),
+            Expr::Cast(operand, kind) => {
+                let value = operand.eval(batch)?;
+                check_fits(&value, *kind)?;
+                cast(&value, *kind)
+            }
             Expr::Widen(operand) => widen(&operand.eval(batch)?),
             Expr::Arithmetic(op, left, right) => {
                 arithmetic::arithmetic(*op, &left.eval(batch)?, &right.eval(batch)?)
@@ -364,6 +368,20 @@ pub fn cast(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
             Ok(Arc::new(seconds))
         }
         _ => arrow_cast::cast(array, &target).map_err(arrow_error),
+    }
+}
+
+/// A FLOAT beyond 64 bits is no INT.
+fn check_fits(array: &ArrayRef, kind: Type) -> Result<()> {
+    if kind != Type::Int || Type::of(array.data_type()) != Some(Type::Float) {
+        return Ok(());
+    }
+    match floats(array)?.iter().flatten().find(|v| whole(v.trunc()).is_none()) {
+        Some(value) => Err(Error::refused(
+            format!("{value} does not fit the 64 bits of an INT"),
+            "leave it a FLOAT, or keep large values out with WHERE or CASE",
+        )),
+        None => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use nom::sequence::{pair, preceded};
 use super::expr::{expr, span, sum};
 use super::query::{bare_source, source};
 use super::{column, ident_list, options, options1};
-use crate::lang::lex::{In, Res, brackets, ident, kw, mark, number, since, text};
+use crate::lang::lex::{In, Res, brackets, deeper, ident, kw, mark, number, since, text};
 use crate::lang::syntax::{
     CorrelateKind, CorrelateOption, Expr, Ident, Range, Source, SourceKind, Text, Variability,
     VariabilityKind, VariabilityOption, Verb,
@@ -21,6 +21,11 @@ pub(crate) fn verb_source(i: In<'_>) -> Res<'_, Source> {
     let mut source = bare_source(SourceKind::Verb(Box::new(verb)));
     source.span = since(i.location_offset(), rest);
     Ok((rest, source))
+}
+
+/// `source`, one level deeper: it may be a verb itself.
+fn nested_source(i: In<'_>) -> Res<'_, Source> {
+    deeper(i, || source(i))
 }
 
 /// `coverage ::= 'COVERAGE' 'OF' codes during? ( 'BY' sum )?`
@@ -60,7 +65,7 @@ pub(crate) fn during(i: In<'_>) -> Res<'_, Range> {
 
 /// `pairs ::= 'PAIRS' 'OF' source pair_opt*`
 fn pairs(i: In<'_>) -> Res<'_, Verb> {
-    let (i, (_, _, source)) = (kw("PAIRS"), kw("OF"), source).parse(i)?;
+    let (i, (_, _, source)) = (kw("PAIRS"), kw("OF"), nested_source).parse(i)?;
     let (i, options) = options(i, |i| placed(i, pair_opt))?;
     Ok((i, Verb::Pairs { source, options }))
 }
@@ -68,7 +73,7 @@ fn pairs(i: In<'_>) -> Res<'_, Verb> {
 /// `correlate ::= 'CORRELATE' source ( 'AGAINST' source )? cc_opt+`
 fn correlate(i: In<'_>) -> Res<'_, Verb> {
     let (i, (_, source, against)) =
-        (kw("CORRELATE"), source, opt(preceded(kw("AGAINST"), source))).parse(i)?;
+        (kw("CORRELATE"), nested_source, opt(preceded(kw("AGAINST"), nested_source))).parse(i)?;
     let (i, options) = options1(i, |i| placed(i, cc_opt))?;
     Ok((i, Verb::Correlate { source, against, options }))
 }
@@ -139,7 +144,7 @@ fn filter(i: In<'_>) -> Res<'_, CorrelateKind> {
 fn variability(i: In<'_>) -> Res<'_, Verb> {
     let by = preceded(kw("BY"), separated_list1(mark(","), column));
     let time = preceded(kw("TIME"), column);
-    let (i, (_, _, source, by, time)) = (kw("VARIABILITY"), kw("OF"), source, by, time).parse(i)?;
+    let (i, (_, _, source, by, time)) = (kw("VARIABILITY"), kw("OF"), nested_source, by, time).parse(i)?;
     let option = |i| {
         let (rest, kind) = var_opt(i)?;
         Ok((rest, VariabilityOption { kind, span: since(i.location_offset(), rest) }))
