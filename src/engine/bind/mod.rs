@@ -96,6 +96,22 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// The number of an option, as written or as the value of its `$variable`.
+    pub fn figure(&self, number: &syntax::Number) -> Result<String> {
+        let Some(name) = number.text.strip_prefix('$') else { return Ok(number.text.clone()) };
+        if !self.context.session.variables.contains_key(name) {
+            return Err(no_value(name, "10", number.span).into());
+        }
+        match self.variable(name, number.span)? {
+            Bound::Scalar(Typed { expr: Expr::Literal(Literal::Int(v)), unit: None, .. }) => Ok(v.to_string()),
+            Bound::Scalar(Typed { expr: Expr::Literal(Literal::Float(v)), unit: None, .. }) => Ok(v.to_string()),
+            other => {
+                let message = format!("${name} is {}, a number without unit is wanted here", other.phrase());
+                Err(Diagnostic::new(message, number.span).into())
+            }
+        }
+    }
+
     /// A string, or a `$variable` that holds one.
     pub fn text(&self, text: &Text) -> Result<String> {
         match &text.kind {

@@ -9,7 +9,7 @@ use crate::engine::expr::{Expr, Function, Literal};
 use crate::engine::plan::{JoinCondition, Node, OutColumn, Plan, Role, Shared};
 use crate::engine::scope::Scope;
 use crate::error::{Diagnostic, Result, Span};
-use crate::lang::syntax::{self, Ident, JoinKind, Name, SetKind};
+use crate::lang::syntax::{self, Ident, JoinKind, MatchOption, Name, Number, SetKind};
 use crate::model::table::{Column, Type};
 
 impl Binder<'_> {
@@ -68,6 +68,20 @@ impl Binder<'_> {
         }
         let columns = scope.columns.clone();
         Ok((Node { plan: Plan::Project { input: Box::new(node), exprs }, columns }, scope))
+    }
+}
+
+impl Binder<'_> {
+    /// The options of a match with the values of their `$variables`.
+    pub(super) fn figures(&self, options: &[MatchOption]) -> Result<Vec<MatchOption>> {
+        let value = |option: &MatchOption| match option {
+            MatchOption::Nearest(Some(n), span) => {
+                let n = Number { text: self.figure(n)?, span: n.span };
+                Ok(MatchOption::Nearest(Some(n), *span))
+            }
+            other => Ok(other.clone()),
+        };
+        options.iter().map(value).collect()
     }
 }
 

@@ -53,7 +53,7 @@ impl Binder<'_> {
     fn count(&self, count: Option<&Count>) -> Result<Option<usize>> {
         let Some(count) = count else { return Ok(None) };
         let (value, span) = match count {
-            Count::Number(n) => (super::expr::number(&n.text, n.span)?, n.span),
+            Count::Number(n) => (super::expr::number(&self.figure(n)?, n.span)?, n.span),
             Count::Variable(name) if !self.context.session.variables.contains_key(&name.text) => {
                 return Err(super::no_value(&name.text, "10", name.span).into());
             }

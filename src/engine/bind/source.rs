@@ -203,7 +203,7 @@ impl Binder<'_> {
         }
         self.one_radius(within, left_scope.clone().beside(right_scope.clone()))?;
         let radius_deg = self.radius(within, &left_scope)?;
-        let mode = match_mode(kind, options)?;
+        let mode = match_mode(kind, &self.figures(options)?)?;
         let plan = Match { kind, left: Box::new(left), right: Box::new(right), radius_deg, mode };
         let mut columns = plan.left.columns.clone();
         if matches!(kind, JoinKind::Semi | JoinKind::Anti) {

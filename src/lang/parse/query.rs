@@ -98,11 +98,11 @@ struct Head {
     items: Vec<Item>,
 }
 
-/// `select ::= 'SELECT' ( 'DISTINCT' | 'ALL' )? ( 'TOP' number )? item ( "," item )*`
+/// `select ::= 'SELECT' ( 'DISTINCT' | 'ALL' )? ( 'TOP' count )? item ( "," item )*`
 fn select(i: In<'_>) -> Res<'_, Head> {
     let (i, _) = kw("SELECT")(i)?;
     let (i, distinct) = opt(alt((map(kw("DISTINCT"), |_| true), map(kw("ALL"), |_| false)))).parse(i)?;
-    let (i, top) = opt(preceded(kw("TOP"), number)).parse(i)?;
+    let (i, top) = opt(preceded(kw("TOP"), figure)).parse(i)?;
     let (i, items) = separated_list1(mark(","), item).parse(i)?;
     Ok((i, Head { distinct: distinct.unwrap_or(false), top, items }))
 }
@@ -279,11 +279,11 @@ fn join_on(i: In<'_>) -> Res<'_, JoinOn> {
     alt((map(preceded(kw("ON"), expr), JoinOn::On), map(using, JoinOn::Using))).parse(i)
 }
 
-/// `match_opt ::= 'NEAREST' number? | 'MUTUAL' | 'ALL' | 'GROUPS' | 'AT' 'EPOCH' ( number | VARIABLE | column )
+/// `match_opt ::= 'NEAREST' count? | 'MUTUAL' | 'ALL' | 'GROUPS' | 'AT' 'EPOCH' ( number | VARIABLE | column )
 /// | 'TIME' sum`
 fn match_opt(i: In<'_>) -> Res<'_, MatchOption> {
     alt((
-        map(pair(kw("NEAREST"), opt(number)), |(span, k)| MatchOption::Nearest(k, span)),
+        map(pair(kw("NEAREST"), opt(figure)), |(span, k)| MatchOption::Nearest(k, span)),
         map(kw("MUTUAL"), MatchOption::Mutual),
         map(kw("ALL"), MatchOption::All),
         map(kw("GROUPS"), MatchOption::Groups),
@@ -316,6 +316,12 @@ fn order_key(i: In<'_>) -> Res<'_, OrderKey> {
     let (i, nulls_first) = opt(preceded(kw("NULLS"), first)).parse(i)?;
     let (descending, nulls_first) = (descending.unwrap_or(false), nulls_first.unwrap_or(false));
     Ok((i, OrderKey { expr, descending, nulls_first }))
+}
+
+/// `count ::= number | VARIABLE`, of an option: the text of a variable keeps its dollar.
+pub(crate) fn figure(i: In<'_>) -> Res<'_, Number> {
+    let named = |(name, span): (&str, _)| Number { text: format!("${name}"), span };
+    alt((number, map(variable, named))).parse(i)
 }
 
 /// `number | VARIABLE`

@@ -28,8 +28,8 @@ const NESTED: &[(&str, &str, &str, &str)] = &[
     ("FROM a JOIN b ON ", "x = (", "1", ")"),
     ("SELECT ", "(1 + ", "1", ")"),
     ("SELECT ", "CASE a WHEN ", "1", " THEN 1 END"),
-    ("SELECT * FROM ", "(a JOIN ", "t", " USING (x))"),
-    ("SELECT * FROM ", "(", "a JOIN t USING (x)", " JOIN t USING (x))"),
+    ("SELECT * FROM ", "(a JOIN ", "t", " ON x)"),
+    ("SELECT * FROM ", "(", "a JOIN t ON x", " JOIN t ON x)"),
     ("", "PAIRS OF ", "t", ""),
 ];
 
@@ -95,7 +95,8 @@ fn a_megabyte_of_anything_is_answered() {
         for piece in PIECES {
             let text = format!("{head}{}", piece.repeat(BYTES / piece.len()));
             let found = script("x", &text);
-            assert!(found.is_err() || piece.trim_end_matches(is_quiet).is_empty(), "{head}{piece}");
+            let may_pass = piece.trim_end_matches(is_quiet).is_empty() || piece.starts_with("UNION");
+            assert!(found.is_err() || may_pass, "{head}{piece}");
         }
     }
 }
@@ -191,6 +192,13 @@ fn variables_stand_where_strings_do() {
         "CORRELATE e PHASE P ON $v WINDOW $v LAG $v FILTER $v EQUIVALENT $v CONTEXT $v MAXLAG $v MINCC $v SNR $v",
         "FROM a CROSSMATCH b WITHIN $v AT EPOCH $v TIME $v",
         "FROM t LIMIT $v OFFSET $v",
+        "SELECT TOP $v a FROM t CROSSMATCH b WITHIN $v NEAREST $v",
+        "PAIRS OF e MAXSEP $v MAXNGH $v MINLNK $v MINOBS $v MAXOBS $v MINWGHT $v",
+        "CORRELATE e FILTER $v ORDER $v MINSNR $v TAPER $v",
+        "VARIABILITY OF t BY a TIME b BAND w(c) MINEPOCHS $v",
+        "IMPORT CATALOG $v EPOCH $v",
+        "FETCH a FROM $v PARALLEL $v RETRY $v TILES ORDER $v",
+        "COPY SELECT 1 TO $v SIGN $v",
         "SET a = $v",
         "FROM t WHERE a LIKE $v AND b IN $v AND c OVERLAPS $v AND d BETWEEN $v AND $v",
     ] {

@@ -7,9 +7,9 @@ use nom::multi::separated_list1;
 use nom::sequence::{pair, preceded};
 
 use super::expr::{expr, span, sum};
-use super::query::{bare_source, source};
+use super::query::{bare_source, figure, source};
 use super::{column, ident_list, options, options1};
-use crate::lang::lex::{In, Res, brackets, deeper, ident, kw, mark, number, since, text};
+use crate::lang::lex::{In, Res, brackets, deeper, ident, kw, mark, since, text};
 use crate::lang::syntax::{
     CorrelateKind, CorrelateOption, Expr, Ident, Range, Source, SourceKind, Text, Variability,
     VariabilityKind, VariabilityOption, Verb,
@@ -89,11 +89,11 @@ fn pair_opt(i: In<'_>) -> Res<'_, CorrelateKind> {
     alt((
         map(preceded(kw("MAXSEP"), alt((map(kw("ALL"), |_| None), map(sum, Some)))), MaxSep),
         map(preceded(kw("MAXDIST"), sum), MaxDist),
-        map(preceded(kw("MAXNGH"), number), MaxNgh),
-        map(preceded(kw("MINLNK"), number), MinLnk),
-        map(preceded(kw("MINOBS"), number), MinObs),
-        map(preceded(kw("MAXOBS"), number), MaxObs),
-        map(preceded(kw("MINWGHT"), number), MinWght),
+        map(preceded(kw("MAXNGH"), figure), MaxNgh),
+        map(preceded(kw("MINLNK"), figure), MinLnk),
+        map(preceded(kw("MINOBS"), figure), MinObs),
+        map(preceded(kw("MAXOBS"), figure), MaxObs),
+        map(preceded(kw("MINWGHT"), figure), MinWght),
         map(preceded(kw("METHOD"), ident), Method),
     ))
     .parse(i)
@@ -110,11 +110,11 @@ fn cc_opt(i: In<'_>) -> Res<'_, CorrelateKind> {
         map(preceded(kw("CONTEXT"), sum), Context),
         map(preceded(kw("MAXLAG"), sum), MaxLag),
         map(min_cc, |(cc, phase)| MinCc(cc, phase)),
-        map(preceded(kw("MINSNR"), number), MinSnr),
+        map(preceded(kw("MINSNR"), figure), MinSnr),
         map(preceded(kw("RESAMPLE"), sum), Resample),
     ));
     let choices = alt((
-        map(preceded(kw("TAPER"), number), Taper),
+        map(preceded(kw("TAPER"), figure), Taper),
         map(kw("ABS"), |_| Abs),
         map(preceded(kw("NORM"), alt((full, ident))), Norm),
         map(preceded(kw("PEAK"), ident), Peak),
@@ -132,10 +132,10 @@ fn phase(i: In<'_>) -> Res<'_, CorrelateKind> {
     Ok((i, CorrelateKind::Phase { phase, on, window, lag }))
 }
 
-/// `'FILTER' ( 'FOR' ident )? span ( 'ORDER' number )? ( 'CAUSAL' | 'ZEROPHASE' )?`
+/// `'FILTER' ( 'FOR' ident )? span ( 'ORDER' count )? ( 'CAUSAL' | 'ZEROPHASE' )?`
 fn filter(i: In<'_>) -> Res<'_, CorrelateKind> {
     let (i, (_, phase, band)) = (kw("FILTER"), opt(preceded(kw("FOR"), ident)), span).parse(i)?;
-    let (i, order) = opt(preceded(kw("ORDER"), number)).parse(i)?;
+    let (i, order) = opt(preceded(kw("ORDER"), figure)).parse(i)?;
     let (i, causal) = opt(alt((map(kw("CAUSAL"), |_| true), map(kw("ZEROPHASE"), |_| false)))).parse(i)?;
     Ok((i, CorrelateKind::Filter { phase, band, order, causal: causal.unwrap_or(false) }))
 }
@@ -160,7 +160,7 @@ fn var_opt(i: In<'_>) -> Res<'_, VariabilityKind> {
         band,
         map(preceded(pair(kw("PAIR"), kw("WITHIN")), sum), PairWithin),
         map(preceded(kw("FREQUENCY"), span), Frequency),
-        map(preceded(kw("MINEPOCHS"), number), MinEpochs),
+        map(preceded(kw("MINEPOCHS"), figure), MinEpochs),
         map(preceded(kw("COMPAT"), ident), Compat),
         map(preceded(kw("STATS"), |i| brackets(i, ident_list)), Stats),
     ))
