@@ -20,6 +20,10 @@ mod cli;
 mod prompt;
 /// The demo: exit code and the truth it finds again.
 mod demo;
+/// The pages of help: their examples are run.
+mod help;
+/// The program beside statements: bench, man, completions, bulk requests, formats, signals.
+mod program;
 /// The README and docs/: their blocks are run.
 mod readme;
 /// Helpers: a pseudo-terminal and its screen.
@@ -43,6 +47,9 @@ mod semantics;
 mod sky;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
+
+/// The library: parameters, streamed rows, tokens, threads, examples.
+mod library;
 
 /// Readers and writers in several processes.
 mod concurrency;

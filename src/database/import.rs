@@ -22,7 +22,7 @@ use crate::model::time::Time;
 use crate::store::{SourceEntry, Writer};
 
 impl Database {
-    pub(super) fn import(&self, import: &Import, span: Span, run: &mut Run<'_>) -> Result<Outcome> {
+    pub(super) fn run_import(&self, import: &Import, span: Span, run: &mut Run<'_>) -> Result<Outcome> {
         let (path, _) = self.reading(run, |context, _| Binder::new(*context).text(&import.path))?;
         let path = PathBuf::from(path);
         let mut writer = self.writer(span, run)?;
@@ -118,7 +118,7 @@ impl Database {
         refresh::refresh(writer, &job)
     }
 
-    pub(super) fn refresh(
+    pub(super) fn run_refresh(
         &self,
         what: (bool, Option<&Ident>),
         span: Span,

@@ -1,7 +1,9 @@
 //! From a syntax tree and a snapshot to batches: the binder settles names, units and types, the plan says what is
 //! done, the executor does it.
 
+pub mod analyze;
 pub mod bind;
+pub mod estimate;
 pub mod exec;
 pub mod expr;
 pub mod indexes;

@@ -53,7 +53,7 @@ impl Layout {
 
 /// A table that is being drawn.
 pub(crate) struct Table<'a> {
-    out: Box<dyn Write + 'a>,
+    out: Box<dyn Write + Send + 'a>,
     layout: Layout,
     heads: Vec<Head>,
     rows: Vec<Vec<Option<String>>>,
@@ -117,7 +117,7 @@ struct Measure {
 }
 
 impl<'a> Table<'a> {
-    pub(crate) fn new(schema: &Schema, layout: Layout, out: Box<dyn Write + 'a>) -> Table<'a> {
+    pub(crate) fn new(schema: &Schema, layout: Layout, out: Box<dyn Write + Send + 'a>) -> Table<'a> {
         let heads = schema.columns.iter().map(Head::new).collect();
         Table { out, layout, heads, rows: Vec::new(), fit: None, count: 0, drawn: 0 }
     }
@@ -329,11 +329,11 @@ fn pad(text: &str, width: usize, is_right: bool) -> String {
 
 /// A Markdown table (GitHub's): all rows, nothing cut.
 pub(crate) struct Markdown<'a> {
-    out: Box<dyn Write + 'a>,
+    out: Box<dyn Write + Send + 'a>,
 }
 
 impl<'a> Markdown<'a> {
-    pub(crate) fn new(schema: &Schema, mut out: Box<dyn Write + 'a>) -> Result<Markdown<'a>> {
+    pub(crate) fn new(schema: &Schema, mut out: Box<dyn Write + Send + 'a>) -> Result<Markdown<'a>> {
         let heads: Vec<Head> = schema.columns.iter().map(Head::new).collect();
         let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
         let titles = line(heads.iter().map(|h| escape_bars(&h.title())).collect());

@@ -1,6 +1,5 @@
 //! Runs statements: rows to the target, everything else to standard error, the exit code at the end.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use starquake::database::{Cancel, Database, Outcome, Session};
@@ -46,7 +45,7 @@ pub(crate) struct Runner<'a> {
     pub(crate) manner: Manner,
     pub(crate) tally: Tally,
     pub(crate) last: Option<Kept>,
-    cancel: Arc<Cancel>,
+    cancel: Cancel,
 }
 
 impl<'a> Runner<'a> {

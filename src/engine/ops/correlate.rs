@@ -158,7 +158,9 @@ pub struct Stats {
     pub below_min_snr: usize,
     /// Rows.
     pub rows: usize,
-    /// Refusals by reason.
+    /// Refusals beyond `limits::REFUSALS`: counted, not listed.
+    pub unlisted: usize,
+    /// Refusals by reason, beside MINCC and MINSNR.
     pub refused: BTreeMap<&'static str, usize>,
     /// Networks and pairs.
     pub pair_s: f64,

@@ -10,6 +10,7 @@ use crate::engine::ops::pair::{Catalogue, Pair};
 use crate::engine::ops::window::{Reason, Waveforms, prepare, same_rate};
 use crate::engine::session::Cancel;
 use crate::error::Result;
+use crate::limits;
 use crate::model::station::ChannelCode;
 
 use super::channels::Channel;
@@ -85,7 +86,14 @@ pub fn work(
         stats.below_min_cc += one.below_min_cc;
         stats.below_min_snr += one.below_min_snr;
         results.rows.extend(one.rows);
-        results.refusals.extend(one.refusals);
+        for refusal in one.refusals {
+            // Stations follow one another, so which of them are left out does not depend on threads.
+            if results.refusals.len() < limits::REFUSALS {
+                results.refusals.push(refusal);
+            } else {
+                stats.unlisted += 1;
+            }
+        }
     }
     stats.correlate_s += start.elapsed().as_secs_f64();
     Ok(())
@@ -166,8 +174,12 @@ impl Station<'_> {
                         let names: Vec<&str> = found.iter().map(|f| f.0.channel()).collect();
                         self.keep(job, names.join(","), m, &mut done);
                     }
-                    Some(_) => done.below_min_cc += 1,
-                    None => done.below_min_cc += usize::from(done.refusals.is_empty()),
+                    _ if found.is_empty() && !done.refusals.is_empty() => {}
+                    _ => {
+                        let names: Vec<&str> = parts.iter().map(Part::channel).collect();
+                        done.below_min_cc += 1;
+                        done.refusals.push(self.refusal(job, names.join(","), Reason::BelowMinCc));
+                    }
                 }
             }
         }
@@ -187,6 +199,7 @@ impl Station<'_> {
             Outcome::BelowMinCc { early } => {
                 done.below_min_cc += 1;
                 done.rejected_early += usize::from(early);
+                done.refusals.push(self.refusal(job, names(), Reason::BelowMinCc));
             }
             Outcome::Refused(reason) => done.refusals.push(self.refusal(job, names(), reason)),
         }
@@ -198,6 +211,7 @@ impl Station<'_> {
             let clear = |snr: Option<f64>| snr.is_some_and(|s| s >= least);
             if !(clear(measured.snr.0) && clear(measured.snr.1)) {
                 done.below_min_snr += 1;
+                done.refusals.push(self.refusal(job, channel, Reason::BelowMinSnr));
                 return;
             }
         }
