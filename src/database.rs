@@ -1,9 +1,9 @@
 //! The facade: open a database, run statements. Each body is the list of rooms a statement crosses.
 
+mod builder;
 mod check;
 mod copy;
 mod import;
-mod load;
 mod params;
 mod rows;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use crate::engine::session::{Cancel, Session};
-pub use import::Import;
+pub use builder::Import;
 pub use params::{Params, Value};
 pub use rows::Rows;
 
@@ -23,7 +23,7 @@ use crate::engine::bind::{Binder, Context, query};
 use crate::engine::plan::Node;
 use crate::engine::session::{Notices, Variable, View};
 use crate::engine::tables::Tables;
-use crate::engine::{exec, optimize, show};
+use crate::engine::{exec, indexes, optimize, show};
 use crate::error::{Diagnostic, Error, Result, Source, Span};
 use crate::lang::parse;
 use crate::lang::syntax::{self, Describe, LetValue, Show, Statement, StatementKind};
@@ -273,6 +273,7 @@ impl Database {
         let max_rows = self.options.max_rows;
         let (rows, outcome) = self.reading(run, |context, run| {
             let node = context.install(|| plan_of(query, context))?;
+            indexes::used(&node).iter().for_each(|i| context.notices.footer(format!("index: {i}")));
             give(&node, context, run.output, max_rows)
         })?;
         Ok(Outcome { rows: Some(rows), ..outcome })

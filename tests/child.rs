@@ -9,7 +9,7 @@ use starquake::model::table::{Batch, Schema};
 use starquake::progress::Progress;
 
 /// The variable that tells the job.
-const JOB: &str = "STARQUAKE_TEST_JOB";
+pub const JOB: &str = "STARQUAKE_TEST_JOB";
 
 /// The job of this process; `None` where it is a test run.
 pub fn job() -> Option<Vec<String>> {

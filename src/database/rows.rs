@@ -110,7 +110,7 @@ impl Database {
     /// There is no such source, its root is gone (`execute("REFRESH FULL name", ())` says that it is meant), another
     /// writer, I/O.
     pub fn refresh(&self, name: Option<&str>) -> Result<Outcome> {
-        let name = name.map(super::import::ident);
+        let name = name.map(super::builder::ident);
         let kind = StatementKind::Refresh { full: false, name };
         let text = kind.to_string();
         let span = crate::error::Span::new(0, text.len());

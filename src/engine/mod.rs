@@ -6,6 +6,7 @@ pub mod bind;
 pub mod estimate;
 pub mod exec;
 pub mod expr;
+pub mod indexes;
 pub mod ops;
 pub mod optimize;
 pub mod plan;

@@ -24,7 +24,7 @@ pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
         }
         Plan::Pairs { events, spec } => {
             let catalogue = catalogue(events, context)?;
-            let found = pair::pairs(&catalogue, stations(context)?.as_ref(), spec)?;
+            let found = pair::pairs(&catalogue, stations(context)?.as_ref(), spec, context.cancel)?;
             tell_pairs(&found.stats, context);
             pair::pairs_batch(&catalogue, &found)
         }
@@ -34,7 +34,8 @@ pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
                 all = all.against(catalogue(against, context)?)?;
             }
             let waveforms = StoredWaveforms::new(context.tables.archive()?);
-            let done = correlate::correlate(all, stations(context)?.as_ref(), &waveforms, spec)?;
+            let stations = stations(context)?;
+            let done = correlate::correlate(all, stations.as_ref(), &waveforms, spec, context.cancel)?;
             tell_correlate(&done.stats, context);
             correlate_notes(&done.stats).into_iter().for_each(|line| context.note(node, || line));
             context.notices.keep_refusals(done.refusals);
@@ -190,7 +191,7 @@ fn run_variability(
             when: b.when.map(|w| batch.column(w).as_boolean().clone()),
         })
         .collect();
-    let answer = variability::variability(&key_columns, (&time_column, times), &bands, spec)?;
+    let answer = variability::variability(&key_columns, (&time_column, times), &bands, spec, context.cancel)?;
     context.notices.footer(format!("{} epochs of {} sources", batch.num_rows(), answer.num_rows()));
     Ok(answer)
 }
