@@ -251,6 +251,7 @@ fn usage_and_syntax_are_code_2_and_run_nothing() {
         (&["query", "FROM stars", "-o", "x.csv.bz2"], "tells no format"),
         (&["query", "FROM stars", "-o", "x.parquet.gz"], "compresses its own parts"),
         (&["query", "FROM stars", "--frmat", "csv"], "--format"),
+        (&["query", "--frmat", "csv", "FROM stars"], "--format"),
         (&["sk.sqk", "status"], "did you mean `sky.sqk`?"),
         (&["files", "--bulk", "stars.csv"], "stars.csv:1: a line is NET STA LOC CHA START END"),
         (&["files", "--bulk", "none.txt"], "none.txt"),
@@ -442,6 +443,7 @@ fn scripts_come_from_files_and_standard_input() {
     let want = format!("n\n{}\n", count(15.5));
     assert_eq!(world.run(&["query", "-f", "count.sq"]).out, want);
     assert_eq!(world.feed(&["query", "-"], script).out, want);
+    assert_eq!(world.run(&["query", &format!("-- how many\n{script}")]).out, want);
     assert_eq!(world.feed(&["sky.sqk"], script).out, want);
     assert_eq!(world.feed(&["query"], script).out, want);
     let pinned = world.run(&["-P", "x=1", "query", "-f", "count.sq", "-P", "faint=12.5"]);

@@ -40,7 +40,7 @@ fn bench_times_everything_and_cleans_up() {
     let done = command(&args, dir.path()).env("TMPDIR", dir.path()).output().unwrap();
     let (table, err) = (text(&done.stdout), text(&done.stderr));
     assert!(done.status.success(), "{err}");
-    assert!(err.contains("on 1 threads") || err.contains("on 1 thread"), "{err}");
+    assert!(err.contains("on 1 thread\n"), "{err}");
     let verbs = "parse,index miniSEED,index small files,refresh,gaps,coverage,windows,pairs,correlate,import CSV,import \
                  Parquet,import QuakeML,cone search,crossmatch,variability,filter,group by,sort,join,write Parquet";
     for verb in verbs.split(',') {
