@@ -319,8 +319,8 @@ fn exit_codes_of_statements() {
         assert_eq!(ran.code, *code, "{args:?}: {}", ran.err);
     }
     std::fs::create_dir(world.path().join("archive")).unwrap();
-    std::fs::write(world.path().join("archive/bad.sac"), [0_u8; 700]).unwrap();
-    std::fs::write(world.path().join("archive/cut.mseed"), b"000001D ANMO 00BHZIU").unwrap();
+    let whole = crate::tree::mseed("IU.ANMO.00.BHZ", "2024-01-01", 20.0, 1000);
+    std::fs::write(world.path().join("archive/cut.mseed"), &whole[..300]).unwrap();
     let ran = world.run(&["import", "waveforms", "archive"]);
     let unreadable = world.run(&["query", "SELECT COUNT(*) AS n FROM files WHERE state = 'unreadable'"]).out;
     assert_ne!(unreadable, "n\n0\n");
