@@ -205,6 +205,7 @@ fn shells_complete() {
         ("starquake query --format par", "parquet"),
         ("starquake sky.sqk query --format arrow", "arrows"),
         ("starquake import cat", "catalog"),
+        ("starquake help CORR", "CORRELATE"),
     ];
     for shell in ["bash", "fish"] {
         std::fs::write(dir.path().join(format!("comp.{shell}")), out(&["completions", shell], dir.path()))
