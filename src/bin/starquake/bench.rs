@@ -85,7 +85,7 @@ fn measured(options: &Options, bar: &Bar) -> Result<Vec<Measured>> {
         .prefix("starquake-bench-")
         .tempdir()
         .map_err(|e| Error::io("create a directory in", std::env::temp_dir(), e))?;
-    let database = Database::open(dir.path().join("bench.sqk"), true, database::Options::default())?;
+    let database = Database::create(dir.path().join("bench.sqk"), database::Options::default())?;
     // A second Ctrl-C does not end the program before the directory is removed.
     signal::install(database.cancel(), true);
     let mut bench = Bench::new(&database, bar, options.quick);

@@ -67,7 +67,7 @@ fn demonstrate(directory: &Path, common: &Common, streams: Streams) -> Result<bo
     exit::say(&format!("the data are made; {}", seconds(made)));
 
     let source = queries(&root)?;
-    let database = Database::open(root.join("demo.sqk"), true, database::Options::default())?;
+    let database = Database::create(root.join("demo.sqk"), database::Options::default())?;
     signal::install(database.cancel(), false);
     let mut story = Story::new(&database, streams, common.has_bar(streams));
     let statements = parse::script(&source.name, &source.text)?;

@@ -5,16 +5,16 @@ mod bench;
 mod bulk;
 mod check;
 mod command;
-mod complete;
 mod demo;
 mod exit;
 mod help;
 mod man;
 mod output;
+mod pager;
 mod place;
 mod progress;
+mod prompt;
 mod render;
-mod repl;
 mod run;
 mod script;
 mod shells;
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         Some(Command::Check(check)) => run_check(check, &arguments, streams),
         Some(Command::Query(query)) => run_query(query, &arguments, streams),
         Some(command) => run_command(command, &arguments, streams),
-        None if is_prompt => prompt(&arguments, streams),
+        None if is_prompt => run_prompt(&arguments, streams),
         None => {
             let rows = arguments.rows.clone();
             run_source(script::from_file(Path::new("-")), rows, &arguments, streams)
@@ -209,8 +209,13 @@ fn open(arguments: &Arguments, creates: bool) -> Result<Result<Database, u8>, St
         let path = path.display().to_string();
         return Err(format!("there is no database {path}\n  help: {}", place::instead(&path)));
     }
-    let options = Options { is_read_only: arguments.common.read_only, max_rows: None };
-    Ok(Database::open(&path, creates, options).map_err(|error| {
+    let options = Options {
+        is_read_only: arguments.common.read_only,
+        max_rows: None,
+        threads: arguments.common.threads.map(usize::from),
+    };
+    let opened = if creates { Database::create(&path, options) } else { Database::open(&path, options) };
+    Ok(opened.map_err(|error| {
         exit::tell(&error, None, None, Streams::new(arguments.common.color).stderr_color);
         exit::code_of(&error)
     }))
@@ -236,11 +241,11 @@ fn prepare(runner: &mut Runner<'_>, rows: &Rows, common: &Common) -> Result<(), 
 }
 
 /// The prompt.
-fn prompt(arguments: &Arguments, streams: Streams) -> u8 {
+fn run_prompt(arguments: &Arguments, streams: Streams) -> u8 {
     let common = &arguments.common;
     let opened = Target::new(arguments.rows.output.clone(), arguments.rows.format, streams)
         .and_then(|target| Ok((target, open(arguments, false)?)));
-    let (target, database) = match opened {
+    let (mut target, database) = match opened {
         Ok((target, Ok(database))) => (target, database),
         Ok((_, Err(code))) => return code,
         Err(message) => return exit::usage(&message, streams.stderr_color),
@@ -253,10 +258,11 @@ fn prompt(arguments: &Arguments, streams: Streams) -> u8 {
         timeout: common.timeout,
         is_prompt: true,
     };
+    target.has_pager = streams.is_stdout_terminal && !streams.is_dumb && pager::is_wanted();
     let mut runner = Runner::new(&database, target, manner);
     signal::install(database.cancel(), true);
     match prepare(&mut runner, &arguments.rows, common) {
-        Ok(()) => repl::run(runner),
+        Ok(()) => prompt::run(runner),
         Err(code) => code,
     }
 }

@@ -14,6 +14,7 @@ use starquake::lang::diagnostic::nearest;
 use starquake::model::table::{Batch, Schema};
 use tempfile::NamedTempFile;
 
+use crate::pager::Pager;
 use crate::progress::Bar;
 use crate::render::{Layout, Markdown, Shown, Table};
 use crate::style::{Streams, is_unsafe, push_escaped};
@@ -118,8 +119,10 @@ pub(crate) struct Target {
     pub(crate) path: Option<PathBuf>,
     pub(crate) format: Format,
     pub(crate) is_expanded: bool,
-    /// All rows on a terminal too (`.last`).
+    /// All rows and columns on a terminal too (`.last`).
     pub(crate) shows_all: bool,
+    /// What is longer than the terminal goes through a pager.
+    pub(crate) has_pager: bool,
     pub(crate) streams: Streams,
     /// Tables written so far.
     tables: u64,
@@ -149,7 +152,14 @@ impl Target {
         if is_compressed && !format.is_text() {
             return Err(format!("{} compresses its own parts: leave out .gz and .zst", format.name()));
         }
-        Ok(Target { path, format, is_expanded: false, shows_all: false, streams, tables: 0 })
+        let (is_expanded, shows_all, has_pager) = (false, false, false);
+        Ok(Target { path, format, is_expanded, shows_all, has_pager, streams, tables: 0 })
+    }
+
+    /// As [`Target::new`] on the same streams, with `\x` and the pager as they were set.
+    pub(crate) fn changed(&self, path: Option<PathBuf>, format: Option<Format>) -> Result<Target, String> {
+        let new = Target::new(path, format, self.streams)?;
+        Ok(Target { is_expanded: self.is_expanded, has_pager: self.has_pager, ..new })
     }
 
     /// May it hold more than one table?
@@ -161,11 +171,21 @@ impl Target {
         self.path.is_none() && self.streams.is_stdout_terminal
     }
 
+    /// May an answer be longer than is shown of a plain table?
+    fn is_paged(&self) -> bool {
+        let may_be_long = self.shows_all || self.is_expanded || self.format != Format::Table;
+        self.has_pager && self.is_terminal() && may_be_long
+    }
+
     fn layout(&self) -> Layout {
         let columns = || terminal_size::terminal_size_of(io::stdout()).map(|s| usize::from(s.0.0));
         let terminal = self.is_terminal().then(|| columns().filter(|c| *c > 0).unwrap_or(TERMINAL_COLUMNS));
         let color = self.path.is_none() && self.streams.stdout_color;
         Layout { terminal, color, is_expanded: self.is_expanded, shows_all: self.shows_all }
+    }
+
+    fn standard(&self) -> Box<dyn Write + Send> {
+        if self.is_paged() { Box::new(Pager::new()) } else { Box::new(Stdout) }
     }
 
     /// Opens the table that comes next.
@@ -193,9 +213,9 @@ impl Target {
                 compress::with(method, file.writer(&name)?).map_err(|e| Error::io("write", &name, e))?
             }
             None if self.is_terminal() && self.format != Format::Table => {
-                Box::new(SafeText { out: Stdout, pending: Vec::new() })
+                Box::new(SafeText { out: self.standard(), pending: Vec::new() })
             }
-            None => Box::new(Stdout),
+            None => self.standard(),
         };
         let rows = match self.format {
             Format::Table => {
@@ -278,6 +298,13 @@ impl<'a> Sink<'a> {
         Ok((shown, self.kept.map(|k| k.0)))
     }
 
+    /// Takes the bar off before rows are written; those of a table wait for its end.
+    fn clear_bar(&self) {
+        if self.target.is_terminal() && self.target.format != Format::Table {
+            self.bar.clear();
+        }
+    }
+
     fn keep(&mut self, batch: &Batch) {
         if let Some((kept, bytes)) = &mut self.kept {
             *bytes += batch.get_array_memory_size();
@@ -291,8 +318,11 @@ impl<'a> Sink<'a> {
 
 impl Output for Sink<'_> {
     fn begin(&mut self, schema: &Schema) -> Result<()> {
-        self.bar.clear();
-        self.open.take().map_or(Ok(None), Open::finish)?;
+        if let Some(open) = self.open.take() {
+            self.bar.clear();
+            open.finish()?;
+        }
+        self.clear_bar();
         self.open = Some(self.target.open(schema)?);
         if self.keeps {
             self.kept = Some((Kept { schema: schema.clone(), batches: Vec::new(), is_complete: true }, 0));
@@ -303,9 +333,7 @@ impl Output for Sink<'_> {
     fn batch(&mut self, batch: &Batch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
         self.keep(batch);
-        if self.target.is_terminal() {
-            self.bar.clear();
-        }
+        self.clear_bar();
         self.open.as_mut().map_or(Ok(()), |open| open.write(batch))
     }
 }
