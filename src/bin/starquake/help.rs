@@ -78,8 +78,7 @@ pub(crate) fn language(topic: &str) -> Result<String, String> {
     text.ok_or_else(|| unknown(topic))
 }
 
-/// Words that a prompt can complete behind `.help`.
-#[allow(dead_code, reason = "the prompt completes them")]
+/// Words that a shell or a prompt can complete behind `help`.
 pub(crate) fn titles() -> Vec<&'static str> {
     pages().into_iter().map(|p| p.title).chain(["grammar", "options", "topics"]).collect()
 }
