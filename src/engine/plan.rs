@@ -12,8 +12,6 @@ use crate::model::time::Time;
 
 mod describe;
 
-pub use describe::explain;
-
 /// What a column is for, beyond its values: how `pos`, `span` and `code` find their parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -167,7 +165,7 @@ pub struct SortKey {
 }
 
 /// Conditions of a join, all of which a pair must meet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct JoinCondition {
     /// Pairs of (left, right) values that must be equal: the pairs are found by hashing them, and not otherwise.
     pub equal: Vec<(Expr, Expr)>,

@@ -8,7 +8,7 @@ use arrow_array::{ArrayRef, Int64Array};
 use super::bind::Context;
 use super::bind::call::GEOMETRY;
 use super::expr::{FUNCTIONS, arrow_error};
-use super::plan::{AGGREGATES, Node, OutColumn, Scan, explain};
+use super::plan::{AGGREGATES, OutColumn};
 use super::session::Variable;
 use crate::error::Result;
 use crate::lang::syntax::Show;
@@ -57,28 +57,13 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
                 let what = match value {
                     Variable::View(_) => "a query",
                     Variable::Value(bound) => bound.phrase(),
+                    Variable::List(_) => "a list",
                 };
                 some(&[name, what])
             });
             text_table(&["name", "value"], shown.collect())
         }
     }
-}
-
-/// The lines of EXPLAIN.
-pub fn plan_lines(node: &Node, context: &Context<'_>) -> Vec<String> {
-    let rows_of = |scan: &Scan| {
-        let known = context.tables.find(&scan.table)?.rows;
-        known.or_else(|| {
-            let (files, segments) = context.tables.archive().ok()?.counts();
-            match scan.table.as_str() {
-                "files" => Some(files as u64),
-                "segments" => Some(segments as u64),
-                _ => None,
-            }
-        })
-    };
-    explain(node, &rows_of)
 }
 
 fn tables(context: &Context<'_>) -> Result<Batch> {

@@ -47,6 +47,14 @@ pub fn joined(kind: JoinKind, left: Node, right: Node, on: JoinCondition) -> Nod
     Node { plan: Plan::Join { kind, left: Box::new(left), right: Box::new(right), on }, columns }
 }
 
+/// The condition with its equalities of a left and a right value told apart.
+pub fn split(on: JoinCondition, width: usize) -> JoinCondition {
+    let mut parts = vec![];
+    on.residual.into_iter().for_each(|r| conjuncts(r, &mut parts));
+    let on = JoinCondition { residual: None, ..on };
+    parts.into_iter().fold(on, |on, part| with_condition(on, part, width))
+}
+
 /// Adds a condition: equalities of a left and a right value are found by hashing, the rest is tested on the pairs.
 fn with_condition(mut on: JoinCondition, condition: Expr, width: usize) -> JoinCondition {
     let has_method = on.interval.is_some() || on.near.is_some();
@@ -135,6 +143,9 @@ pub fn with_methods(node: Node) -> Node {
     let plan = match plan {
         Plan::Filter { input, predicate } => Plan::Filter { input: boxed(input), predicate },
         Plan::Project { input, exprs } => Plan::Project { input: boxed(input), exprs },
+        Plan::SetOp { kind, all, left, right } => {
+            Plan::SetOp { kind, all, left: boxed(left), right: boxed(right) }
+        }
         Plan::Match(m) => Plan::Match(Match { left: boxed(m.left), right: boxed(m.right), ..m }),
         Plan::Join { kind, left, right, on } => {
             return with_method(kind, (boxed(left), boxed(right)), on, columns);

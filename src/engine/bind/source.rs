@@ -34,10 +34,7 @@ impl Binder<'_> {
         }
         let mut whole: Option<(Node, Scope)> = None;
         for item in items {
-            let (mut node, mut scope) = self.source_beside(&item.source, whole.as_ref().map(|w| &w.1))?;
-            for join in &item.joins {
-                (node, scope) = self.join(node, scope, join)?;
-            }
+            let (node, scope) = self.item(item, whole.as_ref().map(|w| &w.1))?;
             whole = Some(match whole {
                 None => (node, scope),
                 Some((left, left_scope)) => {
@@ -48,6 +45,15 @@ impl Binder<'_> {
             });
         }
         Ok(whole.unwrap_or_else(|| (Node { plan: Plan::One, columns: vec![] }, Scope::default())))
+    }
+
+    /// A source and its joins; `left` are the sources before it.
+    fn item(&self, item: &FromItem, left: Option<&Scope>) -> Result<(Node, Scope)> {
+        let (mut node, mut scope) = self.source_beside(&item.source, left)?;
+        for join in &item.joins {
+            (node, scope) = self.join(node, scope, join)?;
+        }
+        Ok((node, scope))
     }
 
     /// A source after others: a name of those inside a subquery is refused as correlated.
@@ -65,6 +71,7 @@ impl Binder<'_> {
             SourceKind::Name(name) => {
                 (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned())
             }
+            SourceKind::Joined(item) => return self.in_brackets(item, source),
             SourceKind::Query(query) => (self.query(query)?, "the subquery".to_owned()),
             SourceKind::Verb(verb) => self.verb(verb, source.span)?,
             SourceKind::Variable(name) => (self.rows_of_view(name, source.span)?, name.clone()),
@@ -74,10 +81,24 @@ impl Binder<'_> {
         Ok((node, scope))
     }
 
+    /// `( a JOIN b ON ... )`: its tables keep their names.
+    fn in_brackets(&self, item: &FromItem, source: &Source) -> Result<(Node, Scope)> {
+        if let Some(alias) = &source.alias {
+            return Err(Diagnostic::new("joined tables in brackets keep their own names", alias.span)
+                .help("leave the alias out, or write `(SELECT * FROM ... JOIN ...) AS name`")
+                .into());
+        }
+        if item.joins.len() >= BRANCHES {
+            let message = format!("more than {BRANCHES} tables in one FROM");
+            return Err(Diagnostic::new(message, source.span).into());
+        }
+        self.item(item, None)
+    }
+
     fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
             Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
-            Some(Variable::Value(_)) => {
+            Some(Variable::Value(_) | Variable::List(_)) => {
                 Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
                     .help(format!("LET {name} = (SELECT ...)"))
                     .into())
@@ -134,6 +155,9 @@ impl Binder<'_> {
             one_alias_each(&left_scope, &right_scope, join.source.span)?;
         }
         match &join.on {
+            JoinOn::Match { .. } if matches!(join.kind, JoinKind::Right | JoinKind::Full) => {
+                Err(super::outer::no_outer_match(join.kind, join.span).into())
+            }
             JoinOn::Match { within, options } => {
                 self.crossmatch((left, left_scope), (right, right_scope), join.kind, (within, options))
             }
@@ -142,35 +166,14 @@ impl Binder<'_> {
                 let binder = ExprBinder { binder: self, scope: &both, grouping: None };
                 let residual = Some(binder.condition(on)?);
                 let on = JoinCondition { residual, ..JoinCondition::default() };
-                Ok((joined(join.kind, left, right, on), in_sight(join.kind, left_scope, both)))
+                Ok(joined_tables(join.kind, left, right, (left_scope, both), on))
+            }
+            JoinOn::Natural => {
+                let names = super::outer::common_names(&left_scope, &right_scope, join.span)?;
+                self.join_using(join.kind, (left, left_scope), (right, right_scope), &names)
             }
             JoinOn::Using(names) => {
-                let mut equal = vec![];
-                for ident in names {
-                    let name = Name { parts: vec![ident.clone()], span: ident.span };
-                    let column = |scope: &Scope| {
-                        let binder = |scope| ExprBinder { binder: self, scope, grouping: None };
-                        let e =
-                            syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
-                        binder(scope).scalar(&e)
-                    };
-                    let (l, r) = (column(&left_scope)?, column(&right_scope)?);
-                    if l.kind != r.kind && !(l.kind.is_number() && r.kind.is_number()) {
-                        let message = format!(
-                            "`{}` is {} on the left and {} on the right",
-                            ident.text,
-                            l.kind.phrase(),
-                            r.kind.phrase()
-                        );
-                        return Err(Diagnostic::new(message, ident.span)
-                            .help("CAST one of them, with JOIN ... ON")
-                            .into());
-                    }
-                    equal.push((l.expr, r.expr));
-                }
-                let both = left_scope.clone().beside(right_scope);
-                let on = JoinCondition { equal, ..JoinCondition::default() };
-                Ok((joined(join.kind, left, right, on), in_sight(join.kind, left_scope, both)))
+                self.join_using(join.kind, (left, left_scope), (right, right_scope), names)
             }
         }
     }
@@ -200,7 +203,7 @@ impl Binder<'_> {
         }
         self.one_radius(within, left_scope.clone().beside(right_scope.clone()))?;
         let radius_deg = self.radius(within, &left_scope)?;
-        let mode = match_mode(kind, options)?;
+        let mode = match_mode(kind, &self.figures(options)?)?;
         let place = |node: &Node| node.role(Role::Ra).zip(node.role(Role::Dec)).unwrap_or_default();
         let plan = Match {
             kind,
@@ -330,4 +333,20 @@ fn scan(info: &TableInfo, source: Option<String>) -> Node {
         region: None,
     });
     Node { plan, columns: info.columns.clone() }
+}
+/// A join by a condition on both sides.
+pub(super) fn joined_tables(
+    kind: JoinKind,
+    left: Node,
+    right: Node,
+    scopes: (Scope, Scope),
+    on: JoinCondition,
+) -> (Node, Scope) {
+    let scope = in_sight(kind, scopes.0, scopes.1);
+    match kind {
+        JoinKind::Right => return (super::outer::right_join(left, right, on), scope),
+        JoinKind::Full => return (super::outer::full_join(left, right, on), scope),
+        _ => {}
+    }
+    (joined(kind, left, right, on), scope)
 }

@@ -447,7 +447,7 @@ impl ExprBinder<'_> {
     fn tested(&self, node: &Node, operand: Option<&syntax::Expr>, span: Span) -> Result<Expr> {
         match operand {
             None => Ok(Expr::Literal(Literal::Bool(self.binder.has_row(node)?))),
-            Some(operand) => self.member_of(operand, self.binder.members(node, span)?),
+            Some(operand) => self.member_of(operand, &self.binder.members(node, span)?),
         }
     }
 

@@ -2,13 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{JoinCondition, Match, MatchMode, Node, Plan, Scan};
-use crate::engine::expr::{CompareOp, Expr, Surface};
+use super::{JoinCondition, Match, Plan, Scan};
+use crate::engine::expr::Surface;
 use crate::lang::syntax::JoinKind;
 use crate::model::table::Batch;
-
-/// How many rows a scan would give without its hints, where that is known.
-pub type RowsOf<'a> = &'a dyn Fn(&Scan) -> Option<u64>;
 
 impl Plan {
     /// One line for EXPLAIN.
@@ -106,73 +103,4 @@ fn describe_scan(scan: &Scan) -> String {
         let _ = write!(text, ", {} ranges on block minima and maxima", scan.ranges.len());
     }
     text
-}
-
-/// Rows that a node may give, by rules of thumb: a condition keeps a third, an equality a tenth; a join gives as many
-/// rows as its larger side, a loop a third of all pairs, a match one partner a row, SEMI and ANTI half; groups are a
-/// tenth of the rows.
-fn estimate(node: &Node, rows_of: RowsOf<'_>) -> Option<u64> {
-    let of = |n: &Node| estimate(n, rows_of);
-    Some(match &node.plan {
-        Plan::One => 1,
-        Plan::Rows(batches) => batches.iter().map(|b| b.num_rows() as u64).sum(),
-        Plan::Scan(scan) => rows_of(scan)?,
-        Plan::Shared(shared) => of(&shared.node)?,
-        Plan::Filter { input, predicate } => ((of(input)? as f64 * share(predicate)).ceil()) as u64,
-        Plan::Project { input, .. } | Plan::Sort { input, top: None, .. } | Plan::Apply { input, .. } => {
-            of(input)?
-        }
-        Plan::Sort { input, top: Some(n), .. } => of(input)?.min(*n as u64),
-        Plan::Limit { input, offset, count } => {
-            of(input)?.saturating_sub(*offset as u64).min(count.map_or(u64::MAX, |n| n as u64))
-        }
-        Plan::Aggregate { keys, .. } if keys.is_empty() => 1,
-        Plan::Aggregate { input, .. } => of(input)?.div_ceil(10),
-        Plan::Distinct(input) => of(input)?.div_ceil(2),
-        Plan::Join { kind: JoinKind::Semi | JoinKind::Anti, left, .. } => of(left)?.div_ceil(2),
-        Plan::Join { left, right, on, .. } => {
-            let is_loop = on.equal.is_empty() && on.interval.is_none() && on.near.is_none();
-            let (l, r) = (of(left)?, of(right)?);
-            match (is_loop, &on.residual) {
-                (true, None) => l.saturating_mul(r),
-                (true, Some(_)) => l.saturating_mul(r).div_ceil(3),
-                _ => l.max(r),
-            }
-        }
-        Plan::Match(m) => match (m.kind, m.mode) {
-            (JoinKind::Semi | JoinKind::Anti, _) => of(&m.left)?.div_ceil(2),
-            (_, MatchMode::Nearest(k)) => of(&m.left)?.saturating_mul(k as u64),
-            _ => of(&m.left)?,
-        },
-        _ => return None,
-    })
-}
-
-/// The part of the rows that a condition keeps.
-fn share(condition: &Expr) -> f64 {
-    match condition {
-        Expr::And(a, b) => share(a) * share(b),
-        Expr::Compare(CompareOp::Eq, ..) => 0.1,
-        _ => 1.0 / 3.0,
-    }
-}
-
-/// The tree as EXPLAIN prints it, one line a node, inputs indented below, with the rows it may give.
-pub fn explain(node: &Node, rows_of: RowsOf<'_>) -> Vec<String> {
-    let mut lines = vec![];
-    explain_into(node, 0, rows_of, &mut lines);
-    lines
-}
-
-fn explain_into(node: &Node, depth: usize, rows_of: RowsOf<'_>, lines: &mut Vec<String>) {
-    let mut line = format!("{}{}", "  ".repeat(depth), node.plan.describe());
-    let is_told = matches!(
-        node.plan,
-        Plan::Scan(_) | Plan::Filter { .. } | Plan::Join { .. } | Plan::Match(_) | Plan::Aggregate { .. }
-    );
-    if let Some(rows) = estimate(node, rows_of).filter(|_| is_told) {
-        let _ = write!(line, "; about {rows} row{}", if rows == 1 { "" } else { "s" });
-    }
-    lines.push(line);
-    node.plan.inputs().into_iter().for_each(|input| explain_into(input, depth + 1, rows_of, lines));
 }
