@@ -16,10 +16,18 @@ mod support;
 mod child;
 /// The command line: exit codes, streams, formats, options.
 mod cli;
+/// The prompt, driven in a pseudo-terminal.
+mod prompt;
 /// The demo: exit code and the truth it finds again.
 mod demo;
+/// The pages of help: their examples are run.
+mod help;
+/// The program beside statements: bench, man, completions, bulk requests, formats, signals.
+mod program;
 /// The README and docs/: their blocks are run.
 mod readme;
+/// Helpers: a pseudo-terminal and its screen.
+mod terminal;
 /// Helpers: small waveform archives, made by our own writers.
 mod tree;
 
@@ -41,6 +49,9 @@ mod semantics;
 mod sky;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
+
+/// The library: parameters, streamed rows, tokens, threads, examples.
+mod library;
 
 /// Readers and writers in several processes.
 mod concurrency;

@@ -426,15 +426,3 @@ fn describe_scan(scan: &Scan) -> String {
     }
     text
 }
-
-/// The tree as EXPLAIN prints it, one line a node, inputs indented below.
-pub fn explain(node: &Node) -> Vec<String> {
-    let mut lines = vec![];
-    explain_into(node, 0, &mut lines);
-    lines
-}
-
-fn explain_into(node: &Node, depth: usize, lines: &mut Vec<String>) {
-    lines.push(format!("{}{}", "  ".repeat(depth), node.plan.describe()));
-    node.plan.inputs().into_iter().for_each(|input| explain_into(input, depth + 1, lines));
-}

@@ -218,8 +218,23 @@ fn literal_set(kind: Type, literals: &[Literal]) -> Set {
     }
 }
 
-/// `x IN (SELECT ...)`: the column as members for an operand of another numeric type.
-pub fn column_set(operand: Type, members: &ArrayRef) -> Result<Set> {
+/// `x IN (SELECT ...)`, `x IN $list`: the value is one of the members. Nothing is among none, not even NULL.
+pub fn among(value: Typed, members: &ArrayRef, span: Span) -> Result<Expr> {
+    if members.is_empty() {
+        return Ok(Expr::Literal(Literal::Bool(false)));
+    }
+    let kind = Type::of(members.data_type()).unwrap_or(Type::Null);
+    let numbers = kind.is_number() && value.kind.is_number();
+    if kind != value.kind && !numbers && kind != Type::Null {
+        let message = format!("cannot look for {} among {}s", value.kind.phrase(), kind.name());
+        return Err(Diagnostic::new(message, span).into());
+    }
+    let set = column_set(value.kind, members)?;
+    Ok(Expr::InSet(Box::new(value.expr), Arc::new(set)))
+}
+
+/// The column as members for an operand of another numeric type.
+fn column_set(operand: Type, members: &ArrayRef) -> Result<Set> {
     let has_null = members.null_count() > 0;
     match (operand, Type::of(members.data_type()).unwrap_or(Type::Null)) {
         (Type::Int, Type::Float) => {

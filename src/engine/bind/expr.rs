@@ -1,6 +1,6 @@
 //! Expressions: names to columns, types and units settled, literals converted to what they meet.
 
-use std::sync::Arc;
+use arrow_array::ArrayRef;
 
 use super::group::Grouping;
 use super::value::{Bound, Typed, instant, period, time_token};
@@ -8,6 +8,7 @@ use super::{Binder, arith, compare};
 use crate::engine::expr::{Expr, Function, Literal, Surface, TextMatch};
 use crate::engine::plan::Role;
 use crate::engine::scope::{Resolved, Scope};
+use crate::engine::session::Variable;
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::lang::syntax::{self, BinaryOp, ExprKind, MatchKind, Name, Range, UnaryOp};
 use crate::model::station::Pattern;
@@ -232,22 +233,25 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn in_query(&self, operand: &syntax::Expr, query: &syntax::Query) -> Result<Expr> {
-        let operand_value = self.scalar(operand)?;
-        let (column, values) = self.binder.column_query(query, self.scope)?;
-        let comparable = column.kind() == operand_value.kind
-            || (column.kind().is_number() && operand_value.kind.is_number())
-            || column.kind() == Type::Null;
-        if !comparable {
-            let message =
-                format!("cannot look for {} among {}s", operand_value.kind.phrase(), column.kind().name());
-            return Err(Diagnostic::new(message, operand.span).into());
+        let value = self.scalar(operand)?;
+        let members = self.binder.column_query(query, self.scope)?;
+        compare::among(value, &members, operand.span)
+    }
+
+    /// The members of `x IN $list`, where the variable is one.
+    fn list(&self, e: &syntax::Expr) -> Option<&ArrayRef> {
+        let ExprKind::Variable(name) = &e.kind else { return None };
+        match self.binder.context.session.variables.get(name) {
+            Some(Variable::List(members)) => Some(members),
+            _ => None,
         }
-        let set = compare::column_set(operand_value.kind, &values)?;
-        Ok(Expr::InSet(Box::new(operand_value.expr), Arc::new(set)))
     }
 
     /// `x IN a .. b`, `x IN '2024'`, `pos IN CIRCLE(..)`, `x IN $list`.
     fn in_range(&self, operand: &syntax::Expr, range: &Range) -> Result<Expr> {
+        if let (Some(members), None) = (self.list(&range.start), &range.end) {
+            return compare::among(self.scalar(operand)?, members, operand.span);
+        }
         let value = self.bind(operand)?;
         match value {
             Bound::Point { surface, lon, lat, .. } if range.end.is_none() => {

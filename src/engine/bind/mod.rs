@@ -19,9 +19,11 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::ArrayRef;
+use rayon::ThreadPool;
 
 use self::expr::ExprBinder;
 use self::value::{Bound, Typed};
+use super::analyze::Analysis;
 use super::exec;
 use super::expr::{Expr, Literal};
 use super::optimize::optimize;
@@ -31,7 +33,7 @@ use super::session::{Cancel, Notices, Session, Variable, View};
 use super::tables::Tables;
 use crate::error::{Diagnostic, Error, Result, Source, Span};
 use crate::lang::syntax::{self, ExprKind, Ident, Name, Query, Range, Text, TextKind};
-use crate::model::table::{Batch, Column, Type};
+use crate::model::table::{Batch, Type};
 
 /// What a statement is bound and run against.
 #[derive(Clone, Copy)]
@@ -44,6 +46,20 @@ pub struct Context<'a> {
     pub notices: &'a Notices,
     /// Ctrl-C.
     pub cancel: &'a Cancel,
+    /// Threads; the program's own when absent.
+    pub threads: Option<&'a ThreadPool>,
+    /// Where EXPLAIN ANALYZE counts.
+    pub analysis: Option<&'a Analysis>,
+}
+
+impl Context<'_> {
+    /// Runs work on the threads of the statement.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match self.threads {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
 }
 
 /// Binds one statement.
@@ -82,6 +98,11 @@ impl<'a> Binder<'a> {
         match self.context.session.variables.get(name) {
             Some(Variable::Value(value)) => Ok(value.clone()),
             Some(Variable::View(view)) => Ok(Bound::Scalar(self.scalar_view(name, view, span)?)),
+            Some(Variable::List(_)) => {
+                Err(Diagnostic::new(format!("${name} is a list, and this takes one value"), span)
+                    .help(format!("x IN ${name}"))
+                    .into())
+            }
             None => Err(no_value(name, "3 arcsec", span).into()),
         }
     }
@@ -233,13 +254,13 @@ impl<'a> Binder<'a> {
     }
 
     /// The one column of a query used with IN.
-    pub fn column_query(&self, query: &Query, scope: &Scope) -> Result<(Column, ArrayRef)> {
+    pub fn column_query(&self, query: &Query, scope: &Scope) -> Result<ArrayRef> {
         let node = self.subquery(query, scope)?;
-        let [column] = node.columns.as_slice() else {
+        let [_] = node.columns.as_slice() else {
             return Err(Diagnostic::new("a query used with IN has one column", query.span).into());
         };
         let batch = exec::one(&node, exec::collect(&node, &self.context)?)?;
-        Ok((column.column.clone(), batch.column(0).clone()))
+        Ok(batch.column(0).clone())
     }
 
     /// Does the query have a row?

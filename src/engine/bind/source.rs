@@ -100,7 +100,7 @@ impl Binder<'_> {
     fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
             Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
-            Some(Variable::Value(_)) => {
+            Some(Variable::Value(_) | Variable::List(_)) => {
                 Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
                     .help(format!("LET {name} = (SELECT ...)"))
                     .into())
