@@ -137,6 +137,9 @@ pub(crate) enum Next {
 /// Is the line a command, not a part of a statement?
 pub(crate) fn is_command(line: &str) -> bool {
     let mut chars = line.trim_start().chars();
+    if bare(line.trim().trim_end_matches(';').trim_end()).is_some() {
+        return true;
+    }
     match chars.next() {
         Some('\\') => true,
         // `.5` begins no statement either, but is a number.
@@ -145,17 +148,22 @@ pub(crate) fn is_command(line: &str) -> bool {
     }
 }
 
+/// The command that a newcomer means who types such a word alone.
+fn bare(line: &str) -> Option<&'static str> {
+    match line.to_ascii_lowercase().as_str() {
+        "help" => Some(".help"),
+        "quit" | "exit" | ".exit" => Some(".quit"),
+        _ => None,
+    }
+}
+
 /// Runs a command.
 pub(crate) fn run(line: &str, runner: &mut Runner<'_>) -> Next {
     let line = line.trim().trim_end_matches(';').trim_end();
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
-    let exact = COMMANDS.iter().find(|c| c.name == name);
-    let found = exact.or_else(|| match name {
-        ".exit" => COMMANDS.iter().find(|c| c.name == ".quit"),
-        _ => None,
-    });
-    let Some(entry) = found else {
+    let name = bare(line).unwrap_or(name);
+    let Some(entry) = COMMANDS.iter().find(|c| c.name == name) else {
         complain(&unknown(name), runner);
         return Next::Prompt;
     };
@@ -292,7 +300,8 @@ fn last(rest: &str, runner: &mut Runner<'_>) {
     match result {
         Ok(target) => {
             let rows: usize = kept.batches.iter().map(|b| b.num_rows()).sum();
-            let place = target.path.map_or(String::new(), |p| format!(" in {}", one_line(&p.to_string_lossy())));
+            let place =
+                target.path.map_or(String::new(), |p| format!(" in {}", one_line(&p.to_string_lossy())));
             say(&paint(streams.stderr_color, "2", &format!("{}{place}", counted(rows as u64, "row"))));
         }
         Err(_) if pager::take_left() => {}
@@ -347,6 +356,9 @@ mod tests {
             (" .quit", true),
             (".5", false),
             ("SELECT 1;", false),
+            ("exit;", true),
+            ("HELP", true),
+            ("help me", false),
             ("", false),
         ];
         for (line, want) in cases {

@@ -330,3 +330,18 @@ fn unknown_function(name: &Ident) -> Diagnostic {
     });
     Diagnostic::new(format!("unknown function `{}`", name.text), name.span).help(help)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::lex::is_reserved;
+
+    #[test]
+    fn no_function_has_a_reserved_name() {
+        let plain = FUNCTIONS.iter().map(|f| f.name);
+        let sets = AGGREGATES.iter().map(|a| a.0);
+        for name in plain.chain(sets).chain(GEOMETRY.iter().map(|g| g.0)) {
+            assert!(!is_reserved(name), "{name}");
+        }
+    }
+}

@@ -218,8 +218,11 @@ fn literal_set(kind: Type, literals: &[Literal]) -> Set {
     }
 }
 
-/// `x IN (SELECT ...)`, `x IN $list`: the value is one of the members.
+/// `x IN (SELECT ...)`, `x IN $list`: the value is one of the members. Nothing is among none, not even NULL.
 pub fn among(value: Typed, members: &ArrayRef, span: Span) -> Result<Expr> {
+    if members.is_empty() {
+        return Ok(Expr::Literal(Literal::Bool(false)));
+    }
     let kind = Type::of(members.data_type()).unwrap_or(Type::Null);
     let numbers = kind.is_number() && value.kind.is_number();
     if kind != value.kind && !numbers && kind != Type::Null {

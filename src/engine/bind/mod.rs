@@ -124,8 +124,12 @@ impl<'a> Binder<'a> {
             return Err(no_value(name, "10", number.span).into());
         }
         match self.variable(name, number.span)? {
-            Bound::Scalar(Typed { expr: Expr::Literal(Literal::Int(v)), unit: None, .. }) => Ok(v.to_string()),
-            Bound::Scalar(Typed { expr: Expr::Literal(Literal::Float(v)), unit: None, .. }) => Ok(v.to_string()),
+            Bound::Scalar(Typed { expr: Expr::Literal(Literal::Int(v)), unit: None, .. }) => {
+                Ok(v.to_string())
+            }
+            Bound::Scalar(Typed { expr: Expr::Literal(Literal::Float(v)), unit: None, .. }) => {
+                Ok(v.to_string())
+            }
             other => {
                 let message = format!("${name} is {}, a number without unit is wanted here", other.phrase());
                 Err(Diagnostic::new(message, number.span).into())

@@ -2,7 +2,7 @@
 
 use super::expr::ExprBinder;
 use super::group::{Grouping, contains_aggregate, fingerprint, parts_of};
-use super::output::{Output, distinguish, output_name, owner, star_columns, with_position};
+use super::output::{Output, all_columns, distinguish, output_name, owner, star_columns, with_position};
 use super::value::{Bound, Typed};
 use super::{Binder, arith};
 use crate::engine::expr::{Expr, Literal};
@@ -238,9 +238,7 @@ impl Binder<'_> {
                     if binder.scope.columns.is_empty() {
                         return Err(Diagnostic::new("`*` needs a FROM", *span).into());
                     }
-                    let all = star_columns(binder.scope, 0..binder.scope.columns.len());
-                    let shown = |i: &usize| !binder.scope.merged.contains(i);
-                    outputs.extend(all.into_iter().enumerate().filter(|(i, _)| shown(i)).map(|(_, o)| o));
+                    outputs.extend(all_columns(binder.scope));
                 }
                 Item::QualifiedStar(name) => outputs.extend(self.qualified_star(name, binder.scope)?),
                 Item::Expr { expr, alias } => {

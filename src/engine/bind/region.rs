@@ -93,7 +93,10 @@ impl ExprBinder<'_> {
         };
         let args = self.without_frame(args)?;
         let (places, sizes) = args.split_at(args.len().saturating_sub(sizes));
-        let mut shape = Shape { kind, parts: self.coordinates(places, span)?, radius_km: None };
+        let mut shape = Shape { kind, parts: self.coordinates(places)?, radius_km: None };
+        if kind == ShapeKind::Polygon && shape.parts.len() % 2 == 1 {
+            return Err(Diagnostic::new("a longitude without latitude", span).help(REGIONS).into());
+        }
         let is_complete = match kind {
             ShapeKind::Polygon => shape.parts.len() >= 6,
             _ => shape.parts.len() == 2,
@@ -106,12 +109,14 @@ impl ExprBinder<'_> {
         for size in sizes {
             self.size(&mut shape, size)?;
         }
+        // of a circle only the radius can still be wrong
+        let span = sizes.first().filter(|_| kind == ShapeKind::Circle).map_or(span, |radius| radius.span);
         self.checked(&shape, span)?;
         Ok(Bound::Region(shape))
     }
 
     /// Longitudes and latitudes of the arguments.
-    fn coordinates(&self, args: &[syntax::Expr], span: Span) -> Result<Vec<Expr>> {
+    fn coordinates(&self, args: &[syntax::Expr]) -> Result<Vec<Expr>> {
         let mut parts = vec![];
         for arg in args {
             if let ExprKind::Text(text) = &arg.kind {
@@ -130,8 +135,13 @@ impl ExprBinder<'_> {
                 }
             }
         }
-        if parts.len() % 2 == 1 {
-            return Err(Diagnostic::new("a longitude without latitude", span).help(REGIONS).into());
+        for pair in parts.chunks_exact_mut(2) {
+            // as POINT(ra, dec): the position of a table, however it is spelled
+            if let [Expr::Column(lon), Expr::Column(lat)] = pair
+                && let Some((ra, dec)) = self.scope.position_of(*lon, *lat)
+            {
+                (*lon, *lat) = (ra, dec);
+            }
         }
         Ok(parts)
     }
@@ -382,7 +392,7 @@ impl ExprBinder<'_> {
         let ExprKind::Text(text) = &first.kind else { return Ok(args) };
         let is_frame =
             !text.contains(|c: char| c.is_ascii_digit()) || text.to_ascii_uppercase().starts_with("FK");
-        if !is_frame || rest.is_empty() {
+        if !is_frame || rest.len() < 2 {
             return Ok(args);
         }
         let frame = text.trim().to_ascii_uppercase();

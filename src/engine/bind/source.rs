@@ -26,7 +26,7 @@ impl Binder<'_> {
         }
         let mut whole: Option<(Node, Scope)> = None;
         for item in items {
-            let (node, scope) = self.from_item(item, whole.as_ref().map(|w| &w.1))?;
+            let (node, scope) = self.joined_item(item, whole.as_ref().map(|w| &w.1))?;
             whole = Some(match whole {
                 None => (node, scope),
                 Some((left, left_scope)) => {
@@ -50,7 +50,7 @@ impl Binder<'_> {
     }
 
     /// A source and its joins; `left` are the sources before it.
-    fn from_item(&self, item: &FromItem, left: Option<&Scope>) -> Result<(Node, Scope)> {
+    fn joined_item(&self, item: &FromItem, left: Option<&Scope>) -> Result<(Node, Scope)> {
         let (mut node, mut scope) = self.source_beside(&item.source, left)?;
         for join in &item.joins {
             (node, scope) = self.join(node, scope, join)?;
@@ -94,7 +94,7 @@ impl Binder<'_> {
             let message = format!("more than {BRANCHES} tables in one FROM");
             return Err(Diagnostic::new(message, source.span).into());
         }
-        self.from_item(item, None)
+        self.joined_item(item, None)
     }
 
     fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {

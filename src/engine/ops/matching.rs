@@ -99,7 +99,8 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
     let is_self = base_table(&plan.left).is_some_and(|table| base_table(&plan.right) == Some(table));
     let is_other = |i: u32, j: u32| l.tie[i as usize] != r.tie[j as usize];
     let accept = is_self.then_some(&is_other as crossmatch::Accept<'_>);
-    let request = Request { radius_deg: plan.radius_deg, mode, left_rows: 0..lp.len(), accept };
+    let cancel = Some(context.cancel);
+    let request = Request { radius_deg: plan.radius_deg, mode, left_rows: 0..lp.len(), accept, cancel };
     let found = slices(&lp, &rp, &request, context)?;
     let mut matched = vec![false; left.num_rows()];
     found.left.iter().for_each(|&i| matched[l.input_row(i) as usize] = true);

@@ -108,7 +108,7 @@ pub fn variability(
     let (key_columns, key_arrays) = unzip_keys(keys);
     let time_column = Column { data_type: time.1.data_type().clone(), ..time.0.clone() };
     check_spec(&key_columns, &infos, spec)?;
-    let source = EpochTable::new(&key_arrays, (&time_column, &time.1), bands)?;
+    let source = EpochTable::new(&key_arrays, (&time_column, &time.1), bands, cancel)?;
     if spec.compat_tasni {
         return tasni::run(&source, &key_columns, &infos, spec, cancel);
     }
@@ -190,7 +190,12 @@ struct BandEpochs {
 }
 
 impl EpochTable {
-    fn new(keys: &[ArrayRef], time: (&Column, &ArrayRef), bands: &[Band]) -> Result<Self> {
+    fn new(
+        keys: &[ArrayRef],
+        time: (&Column, &ArrayRef),
+        bands: &[Band],
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let rows = time.1.len();
         let when = bands.iter().filter_map(|b| b.when.as_ref().map(Array::len));
         let columns = bands.iter().flat_map(|b| [Some(&b.value), b.error.as_ref()]).flatten();
@@ -208,7 +213,7 @@ impl EpochTable {
         Ok(EpochTable {
             bands: bands.collect::<Result<_>>()?,
             times: Times::new(time.0, time.1)?,
-            groups: group(keys, rows)?,
+            groups: group(keys, rows, cancel)?,
             keys: keys.to_vec(),
             time: time.1.clone(),
         })

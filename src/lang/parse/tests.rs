@@ -163,6 +163,8 @@ fn units_and_columns_are_no_reserved_words() {
         "files", "segments", "stations", "events", "picks", "links", "refusals", "jobs", "sources", "snr", "abs",
         "count", "sum", "avg", "min", "max", "stddev", "median", "wmean", "rms", "point", "circle", "box", "polygon",
         "contains", "distance", "healpix", "log", "mod", "div", "power", "round", "day", "month", "hour", "doy",
+        "area", "centroid", "coordsys", "coord1", "coord2", "region", "intersects", "cot", "cbrt", "sign", "timestamp",
+        "ivo_healpix_index", "gaia_healpix_index", "in_unit", "env", "div", "truncate", "number1", "number2", "links",
     ];
     for word in columns.into_iter().chain(UNITS.iter().map(|u| u.0)) {
         assert!(!is_reserved(word), "{word}");

@@ -60,7 +60,10 @@ pub(super) fn complete(names: &Names<'_>, text: &str, at: usize) -> (usize, Vec<
         Some(open) if open.is_open => {
             before.pop();
             let place = Place { text, at: open.start, before: &before, word: open.text };
-            (open.start, place.names(names, false).into_iter().filter_map(|n| fitting(n, open.text)).collect())
+            (
+                open.start,
+                place.names(names, false).into_iter().filter_map(|n| fitting(n, open.text)).collect(),
+            )
         }
         Some(word) if matches!(word.kind, Kind::Word | Kind::Variable) => {
             before.pop();

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::{CmdKind, Highlighter};
-use rustyline::hint::Hinter;
+use rustyline::hint::{Hint, Hinter};
 use rustyline::history::SearchDirection;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Context, Helper};
@@ -23,6 +23,9 @@ use crate::style::{one_line, paint};
 const HINTED_BYTES: usize = 2_000;
 /// Letters of a keyword that must be there before the rest is shown.
 const LETTERS: usize = 2;
+
+/// Shown on a new line of a statement, which else would look as if nothing went on.
+const GOES_ON: &str = "; ends the statement, Ctrl-C drops it";
 
 /// The prompt's side of the line editor.
 pub(super) struct PromptHelper<'a> {
@@ -51,14 +54,36 @@ impl Completer for PromptHelper<'_> {
     }
 }
 
-impl Hinter for PromptHelper<'_> {
-    type Hint = String;
+/// Grey text behind the cursor.
+pub(super) struct Grey {
+    text: String,
+    /// The right arrow makes it part of the line.
+    is_offer: bool,
+}
 
-    fn hint(&self, line: &str, at: usize, context: &Context<'_>) -> Option<String> {
+impl Hint for Grey {
+    fn display(&self) -> &str {
+        &self.text
+    }
+
+    fn completion(&self) -> Option<&str> {
+        self.is_offer.then_some(&self.text)
+    }
+}
+
+impl Hinter for PromptHelper<'_> {
+    type Hint = Grey;
+
+    fn hint(&self, line: &str, at: usize, context: &Context<'_>) -> Option<Grey> {
         if line.trim().is_empty() || at < line.len() || line.len() > HINTED_BYTES {
             return None;
         }
-        from_history(line, context).or_else(|| (!is_command(line)).then(|| from_grammar(line))?)
+        if line.ends_with('\n') {
+            return Some(Grey { text: GOES_ON.to_owned(), is_offer: false });
+        }
+        let offer =
+            from_history(line, context).or_else(|| (!is_command(line)).then(|| from_grammar(line))?);
+        offer.map(|text| Grey { text, is_offer: true })
     }
 }
 

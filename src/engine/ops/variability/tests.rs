@@ -526,7 +526,7 @@ fn timing() {
         run("all", &None, false);
         run("tasni", &None, true);
         let start = cpu_s();
-        super::group::group(&[keys[0].1.clone()], table.len()).unwrap();
+        super::group::group(&[keys[0].1.clone()], table.len(), &Cancel::default()).unwrap();
         eprintln!("grouping alone: {:.4} CPU s", cpu_s() - start);
     }
 }
