@@ -189,7 +189,9 @@ fn tab_completes_what_fits_the_place() {
     }
     terminal.keys(&format!("FROM quasars WHERE {TAB}"));
     terminal.wait("list of columns", |s| s.text(0).contains("id ") && s.text(0).contains("EXISTS"));
+    let row = terminal.screen.row;
     terminal.keys(CTRL_C);
+    terminal.prompt(row);
     // A hint is taken over by the right arrow.
     terminal.types(&format!("FROM quasars ORDER {RIGHT}"), "FROM quasars ORDER BY");
     leave(terminal);
