@@ -78,3 +78,8 @@ pub mod arrow {
     pub use arrow_schema as schema;
     pub use arrow_select as select;
 }
+
+/// The example of the README runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

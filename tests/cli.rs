@@ -251,6 +251,7 @@ fn usage_and_syntax_are_code_2_and_run_nothing() {
         (&["query", "FROM stars", "-o", "x.csv.bz2"], "tells no format"),
         (&["query", "FROM stars", "-o", "x.parquet.gz"], "compresses its own parts"),
         (&["query", "FROM stars", "--frmat", "csv"], "--format"),
+        (&["query", "--frmat", "csv", "FROM stars"], "--format"),
         (&["sk.sqk", "status"], "did you mean `sky.sqk`?"),
         (&["files", "--bulk", "stars.csv"], "stars.csv:1: a line is NET STA LOC CHA START END"),
         (&["files", "--bulk", "none.txt"], "none.txt"),
@@ -318,8 +319,8 @@ fn exit_codes_of_statements() {
         assert_eq!(ran.code, *code, "{args:?}: {}", ran.err);
     }
     std::fs::create_dir(world.path().join("archive")).unwrap();
-    std::fs::write(world.path().join("archive/bad.sac"), [0_u8; 700]).unwrap();
-    std::fs::write(world.path().join("archive/cut.mseed"), b"000001D ANMO 00BHZIU").unwrap();
+    let whole = crate::tree::mseed("IU.ANMO.00.BHZ", "2024-01-01", 20.0, 1000);
+    std::fs::write(world.path().join("archive/cut.mseed"), &whole[..300]).unwrap();
     let ran = world.run(&["import", "waveforms", "archive"]);
     let unreadable = world.run(&["query", "SELECT COUNT(*) AS n FROM files WHERE state = 'unreadable'"]).out;
     assert_ne!(unreadable, "n\n0\n");
@@ -442,6 +443,7 @@ fn scripts_come_from_files_and_standard_input() {
     let want = format!("n\n{}\n", count(15.5));
     assert_eq!(world.run(&["query", "-f", "count.sq"]).out, want);
     assert_eq!(world.feed(&["query", "-"], script).out, want);
+    assert_eq!(world.run(&["query", &format!("-- how many\n{script}")]).out, want);
     assert_eq!(world.feed(&["sky.sqk"], script).out, want);
     assert_eq!(world.feed(&["query"], script).out, want);
     let pinned = world.run(&["-P", "x=1", "query", "-f", "count.sq", "-P", "faint=12.5"]);

@@ -34,6 +34,8 @@ mod tree;
 /// The house: floors, the fence around unsafe code, lengths of files.
 mod architecture;
 
+/// ADQL 2.1, production by production.
+mod adql;
 /// The language: every statement of the design parses, every wrong one is refused at its place.
 mod queries;
 

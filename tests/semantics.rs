@@ -156,9 +156,11 @@ fn without_times(text: &str) -> String {
             let is_measured = unit == "ms" || (unit == "s" && words.iter().rev().nth(1) == Some(&"in"));
             if is_measured && words.last().is_some_and(|w| w.contains('.') && w.parse::<f64>().is_ok()) {
                 words.pop();
+                let own = words.pop_if(|w| *w == "own");
                 while words.last() == Some(&"") {
                     words.pop();
                 }
+                words.extend(own);
                 words.push("#");
             }
             words.push(word);

@@ -241,7 +241,10 @@ impl Database {
                 }
                 O::Frame(name) if name.text.eq_ignore_ascii_case("icrs") => {}
                 O::Frame(name) => return Err(later("a FRAME other than icrs", name.span).into()),
-                O::EpochYear(n) => drop(request.properties.insert("epoch".to_owned(), n.text.clone())),
+                O::EpochYear(n) => {
+                    let (year, _) = self.reading(run, |context, _| Binder::new(*context).figure(n))?;
+                    request.properties.insert("epoch".to_owned(), year);
+                }
                 O::EpochColumn(n) => drop(request.properties.insert("epoch".to_owned(), column(n))),
                 O::Motion(a, b) => {
                     request.properties.insert("motion".to_owned(), format!("{},{}", column(a), column(b)));

@@ -48,18 +48,16 @@ impl Database {
     /// # let path = directory.path().join("sky.sqk");
     /// # std::fs::write(directory.path().join("m.csv"), "id,ra,dec,mag\n1,10.68,41.27,3.4\n2,23.46,30.66,5.7\n")
     /// #     .expect("a file");
+    /// use starquake::arrow::array::{cast::AsArray, types::Int64Type};
     /// use starquake::{Database, Import, Options, Value};
     ///
     /// let db = Database::create(&path, Options::default())?;
     /// db.import(&Import::catalog(directory.path().join("m.csv")).into_name("messier").key("id"))?;
     /// let here = Value::Sky { ra_deg: 10.7, dec_deg: 41.3 };
     /// let params = starquake::Params::new().with("here", here).with("r", Value::quantity(1.0, "deg"));
-    /// let mut ids = vec![];
+    /// let mut ids: Vec<i64> = vec![];
     /// for batch in db.query("SELECT id FROM messier WHERE DISTANCE(pos, $here) < $r", params)? {
-    ///     let batch = batch?;
-    ///     let column = batch.column(0).clone();
-    ///     let column = starquake::arrow::array::cast::as_primitive_array::<starquake::arrow::array::types::Int64Type>(&column);
-    ///     ids.extend(column.values());
+    ///     ids.extend(batch?.column(0).as_primitive::<Int64Type>().values());
     /// }
     /// assert_eq!(ids, [1]);
     /// let mistake = db.query("SELECT di FROM messier", ()).err().expect("an error");

@@ -163,7 +163,7 @@ pub struct SortKey {
 }
 
 /// Conditions of a join.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct JoinCondition {
     /// Pairs of (left, right) values that must be equal.
     pub equal: Vec<(Expr, Expr)>,

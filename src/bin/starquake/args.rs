@@ -182,7 +182,7 @@ pub(crate) struct RowsOnly {
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
     /// Statements, separated by `;`, or - for standard input
-    #[arg(value_name = "TEXT", conflicts_with = "file", allow_hyphen_values = true)]
+    #[arg(value_name = "TEXT", conflicts_with = "file")]
     pub(crate) text: Option<String>,
     /// Query file, or - for standard input
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]

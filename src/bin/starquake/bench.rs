@@ -18,7 +18,7 @@ use crate::exit;
 use crate::output::{Sink, Target};
 use crate::progress::Bar;
 use crate::signal;
-use crate::style::Streams;
+use crate::style::{Streams, counted};
 use measure::{Bench, Measured};
 
 /// `--quick` takes this part of the rows.
@@ -61,11 +61,8 @@ pub(crate) fn run(options: &Options, common: &Common, streams: Streams) -> ExitC
     let code = match result {
         Ok(()) => {
             if !common.quiet {
-                exit::say(&format!(
-                    "starquake {} on {} threads",
-                    env!("CARGO_PKG_VERSION"),
-                    rayon::current_num_threads()
-                ));
+                let threads = counted(rayon::current_num_threads() as u64, "thread");
+                exit::say(&format!("starquake {} on {threads}", env!("CARGO_PKG_VERSION")));
             }
             exit::DONE
         }
@@ -136,8 +133,10 @@ fn print(rows: &[Measured], mut target: Target, bar: &Bar) -> Result<()> {
 
 /// More says nothing about a machine.
 fn three_digits(value: f64) -> f64 {
-    let scale = 10_f64.powf(2.0 - value.abs().max(1e-9).log10().floor());
-    (value * scale).round() / scale
+    let power = value.abs().max(1e-9).log10().floor() as i32 - 2;
+    // A power of ten that is whole is exact.
+    let unit = 10_f64.powi(power.abs());
+    if power > 0 { (value / unit).round() * unit } else { (value * unit).round() / unit }
 }
 
 #[cfg(test)]
@@ -147,9 +146,9 @@ mod tests {
     #[test]
     fn rates_have_three_digits() {
         let cases =
-            [(1_234_567.0, 1_230_000.0), (9_996.0, 10_000.0), (0.123_456, 0.123), (5.0, 5.0), (0.0, 0.0)];
+            [(15_099_999.7, 15_100_000.0), (9_996.0, 10_000.0), (0.123_456, 0.123), (5.0, 5.0), (0.0, 0.0)];
         for (value, want) in cases {
-            assert!((three_digits(value) - want).abs() <= 1e-9 * want, "{value}");
+            assert_eq!(three_digits(value), want, "{value}");
         }
     }
 }

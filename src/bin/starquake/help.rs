@@ -72,14 +72,12 @@ pub(crate) fn topic(topic: Option<&str>) -> Result<String, String> {
 ///
 /// # Errors
 /// There is none: the sentence names a near one.
-#[allow(dead_code, reason = "the prompt shows these pages")]
 pub(crate) fn language(topic: &str) -> Result<String, String> {
     let text = general(topic).or_else(|| page(topic)).or_else(|| rules(topic));
     text.ok_or_else(|| unknown(topic))
 }
 
-/// Words that a prompt can complete behind `.help`.
-#[allow(dead_code, reason = "the prompt completes them")]
+/// Words that a shell or a prompt can complete behind `help`.
 pub(crate) fn titles() -> Vec<&'static str> {
     pages().into_iter().map(|p| p.title).chain(["grammar", "options", "topics"]).collect()
 }

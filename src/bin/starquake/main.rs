@@ -22,6 +22,7 @@ mod signal;
 mod statement;
 mod style;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ use crate::run::{Manner, Runner, has_rows};
 use crate::style::Streams;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(std::env::args_os().map(told_from_options));
     let streams = Streams::new(arguments.common.color);
     // The prompt draws on standard output, which is for data where it is no terminal.
     let is_prompt =
@@ -69,6 +70,13 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// A query may begin with a comment: a blank before it tells it from an option.
+fn told_from_options(argument: OsString) -> OsString {
+    let after = argument.to_str().and_then(|text| text.strip_prefix("--")).unwrap_or("");
+    let is_comment = !after.is_empty() && !after.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if is_comment { OsString::from(format!(" --{after}")) } else { argument }
 }
 
 /// Text to standard output.

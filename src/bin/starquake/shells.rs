@@ -1,25 +1,34 @@
 //! Completions: what clap makes of the options, and the database that may stand before the command.
 
 use clap::CommandFactory;
+use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
 
 use crate::args::Arguments;
+use crate::help;
 
 /// Completions for a shell. A database, which may stand before the command, is known by its ending and passed over.
 pub(crate) fn completions(shell: Shell) -> Vec<u8> {
     let all = Arguments::command();
     let options = all.get_arguments().filter(|a| a.get_id() != "database").cloned();
-    let mut command = clap::Command::new("starquake")
+    let command = clap::Command::new("starquake")
         .disable_help_subcommand(true)
         .args(options)
         .subcommands(all.get_subcommands().cloned());
+    let titles: Vec<&str> = help::titles().into_iter().filter(|t| !t.contains(' ')).collect();
+    let topics = titles.join(" ");
+    let mut command = command.mut_subcommand("help", |help| {
+        help.mut_arg("topic", |topic| topic.value_parser(PossibleValuesParser::new(titles)))
+    });
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut command, "starquake", &mut out);
     let text = String::from_utf8_lossy(&out).into_owned();
     let text = match shell {
         Shell::Bash => text + BASH,
         Shell::Zsh => text.replacen("\n_starquake() {", &format!("{ZSH}_starquake_words() {{"), 1),
-        Shell::Fish => text.replacen(FISH_WORDS, &format!("{FISH_WORDS}{FISH_OTHERS}"), 1) + FISH,
+        Shell::Fish => {
+            text.replacen(FISH_WORDS, &format!("{FISH_WORDS}{FISH_OTHERS}"), 1) + FISH + &fish_help(&topics)
+        }
         Shell::PowerShell => {
             let text = text.replacen(POWERSHELL_WORD, &format!("{POWERSHELL_WORD}{POWERSHELL_OTHERS}"), 1);
             text.replacen(POWERSHELL_TOP, &format!("{POWERSHELL_TOP}{POWERSHELL}"), 1)
@@ -72,6 +81,10 @@ const FISH: &str = "complete -c starquake -n \"__fish_starquake_needs_command\" 
                     -a \"waveforms events stations catalog\"\n\
                     complete -c starquake -n \"__fish_starquake_using_subcommand completions\" -f \
                     -a \"bash elvish fish powershell zsh\"\n";
+
+fn fish_help(topics: &str) -> String {
+    format!("complete -c starquake -n \"__fish_starquake_using_subcommand help\" -f -a \"{topics}\"\n")
+}
 
 const POWERSHELL_WORD: &str = "            $element = $commandElements[$i]\n";
 const POWERSHELL_OTHERS: &str = "            if ($element.Extent.Text -like '*.sqk') { continue }\n";
