@@ -3,11 +3,15 @@
 mod check;
 mod copy;
 mod import;
+mod outline;
+mod request;
+mod script;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::engine::session::{Cancel, Session};
+pub use self::script::Ahead;
 
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context, query};
@@ -16,9 +20,9 @@ use crate::engine::session::{Notices, Variable, View};
 use crate::engine::tables::Tables;
 use crate::engine::{exec, optimize, show};
 use crate::error::{Diagnostic, Error, Result, Source, Span};
+use crate::lang::diagnostic::nearest;
 use crate::lang::parse;
 use crate::lang::syntax::{self, Describe, LetValue, Show, Statement, StatementKind};
-use crate::limits;
 use crate::model::table::{Batch, Schema};
 use crate::progress::Progress;
 use crate::store::{Store, Writer};
@@ -91,8 +95,8 @@ impl Database {
         self.cancel.clone()
     }
 
-    /// Parses and runs a script, one statement after the other, and stops at the first error. The whole text is
-    /// parsed before the first statement runs.
+    /// Parses and runs a script, one statement after the other, and stops at the first error. The whole text, and
+    /// what it includes, is parsed before the first statement runs, and bound as far as its tables exist.
     ///
     /// # Errors
     /// As [`Database::run`].
@@ -103,6 +107,7 @@ impl Database {
         how: (&mut dyn Output, &dyn Progress),
     ) -> Result<Vec<Outcome>> {
         let statements = parse::script(&source.name, &source.text)?;
+        self.bind_ahead(session, source, &statements)?;
         let (output, progress) = how;
         statements.iter().map(|s| self.run(session, s, source, (&mut *output, progress))).collect()
     }
@@ -178,8 +183,8 @@ impl Database {
     fn explain(&self, analyze: bool, statement: &Statement, run: &mut Run<'_>) -> Result<Outcome> {
         let query = match &statement.kind {
             StatementKind::Query(query) => query,
-            StatementKind::Copy(copy) => &copy.query,
-            _ => return Err(later("EXPLAIN of IMPORT and REFRESH", statement.span).into()),
+            StatementKind::Copy(copy) if analyze => &copy.query,
+            _ => return self.explain_writing(analyze, statement, run),
         };
         let (rows, outcome) = self.reading(run, |context, run| {
             let node = plan_of(query, context)?;
@@ -214,12 +219,7 @@ impl Database {
     }
 
     fn set(&self, name: &syntax::Ident, value: &syntax::Expr, run: &mut Run<'_>) -> Result<Outcome> {
-        let known = ["window_cache", "memory", "threads"];
-        if !known.iter().any(|k| k.eq_ignore_ascii_case(&name.text)) {
-            return Err(Diagnostic::new(format!("unknown setting `{}`", name.text), name.span)
-                .help(format!("the settings are {}", known.join(", ")))
-                .into());
-        }
+        known_setting(name)?;
         let text = run.source.text.get(value.span.start..value.span.end).unwrap_or("").to_owned();
         run.session.settings.insert(name.text.to_ascii_lowercase(), text);
         Ok(Outcome::default())
@@ -243,39 +243,6 @@ impl Database {
         Ok(Outcome { rows: Some(rows), ..outcome })
     }
 
-    fn include(&self, path: &syntax::Text, run: &mut Run<'_>) -> Result<Outcome> {
-        if run.depth >= limits::QUERY_DEPTH {
-            return Err(Diagnostic::new("INCLUDE is nested too deeply", path.span).into());
-        }
-        let (name, _) = self.reading(run, |context, _| Binder::new(*context).text(path))?;
-        let text = std::fs::read_to_string(&name).map_err(|e| {
-            Diagnostic::new(format!("cannot read {name}: {e}"), path.span)
-                .help("paths are relative to the current directory")
-        })?;
-        let source = Source { name: name.clone(), text };
-        let statements = parse::script(&source.name, &source.text)?;
-        let mut whole = Outcome::default();
-        for statement in &statements {
-            let mut inner = Run {
-                session: &mut *run.session,
-                source: &source,
-                output: &mut *run.output,
-                progress: run.progress,
-                depth: run.depth + 1,
-            };
-            let outcome = self.statement(statement, &mut inner)?;
-            whole.notices.extend(outcome.notices);
-            whole.footer.extend(outcome.footer);
-            whole.unreadable += outcome.unreadable;
-            whole.message = match (whole.message.take(), outcome.message) {
-                (Some(before), Some(line)) => Some(format!("{before}\n{line}")),
-                (before, line) => before.or(line),
-            };
-            whole.rows = outcome.rows.map(|n| n + whole.rows.unwrap_or(0)).or(whole.rows);
-        }
-        Ok(whole)
-    }
-
     /// The writer of one statement: lock and manifest are held until it is dropped.
     fn writer(&self, span: Span, run: &Run<'_>) -> Result<Writer> {
         if self.options.is_read_only {
@@ -288,6 +255,19 @@ impl Database {
         let text = run.source.text.get(span.start..span.end).unwrap_or("");
         self.store.writer(text)
     }
+}
+
+/// Is it a setting?
+fn known_setting(name: &syntax::Ident) -> Result<(), Diagnostic> {
+    let known = || show::SETTINGS.iter().map(|s| s.0);
+    if known().any(|k| k.eq_ignore_ascii_case(&name.text)) {
+        return Ok(());
+    }
+    let error = Diagnostic::new(format!("unknown setting `{}`", name.text), name.span);
+    Err(match nearest(&name.text, known()) {
+        Some(near) => error.help(format!("did you mean `{near}`? (SHOW SETTINGS lists them)")),
+        None => error.help(format!("the settings are {}", known().collect::<Vec<_>>().join(", "))),
+    })
 }
 
 /// The plan of a query, ready to run.

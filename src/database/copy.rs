@@ -22,8 +22,8 @@ use crate::model::table::Batch;
 use crate::model::time::Time;
 
 /// Where and how rows are written.
-struct Target {
-    path: PathBuf,
+pub(super) struct Target {
+    pub(super) path: PathBuf,
     format: OutFormat,
     replace: bool,
     append: bool,
@@ -39,12 +39,7 @@ impl Database {
     pub(super) fn copy(&self, copy: &Copy, run: &mut Run<'_>) -> Result<Outcome> {
         let (rows, outcome) = self.reading(run, |context, _| {
             let target = target(copy, context)?;
-            if target.path.exists() && !target.replace && !target.append {
-                let message = format!("{} is already there", target.path.display());
-                return Err(Diagnostic::new(message, copy.to.span)
-                    .help("add REPLACE to write over it")
-                    .into());
-            }
+            target.may_be_written(copy.to.span)?;
             let node = plan_of(&copy.query, context)?;
             let rows = write(&node, &target, context).map_err(|e| at_span(e, copy.to.span))?;
             Ok((rows, target.path, target.append))
@@ -55,7 +50,46 @@ impl Database {
     }
 }
 
-fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
+impl Target {
+    /// `to a.csv as csv, over the file that is there`
+    pub(super) fn outline(&self) -> String {
+        let format = match self.format {
+            OutFormat::Table(format) => format.name(),
+            OutFormat::HypoDd => "hypodd",
+        };
+        let how = match (self.path.exists(), self.append) {
+            (false, _) => "",
+            (true, true) => ", behind the rows that are there",
+            (true, false) => ", over the file that is there",
+        };
+        format!("to {} as {format}{how}", self.path.display())
+    }
+
+    /// An existing file is only written over, or longer, when that is said.
+    pub(super) fn may_be_written(&self, span: Span) -> Result<(), Diagnostic> {
+        let metadata = match std::fs::symlink_metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(Diagnostic::new(format!("cannot write {}: {e}", self.path.display()), span)),
+        };
+        let shown = self.path.display();
+        if metadata.is_dir() {
+            return Err(Diagnostic::new(format!("{shown} is a directory"), span).help("name a file in it"));
+        }
+        let target = if metadata.is_symlink() { std::fs::metadata(&self.path).ok() } else { Some(metadata) };
+        if target.is_some_and(|t| !t.is_file()) {
+            return Err(Diagnostic::new(format!("{shown} is not a regular file"), span)
+                .help("for a pipe, let the query print its rows: starquake DB query '...' --format csv"));
+        }
+        if !self.replace && !self.append {
+            return Err(Diagnostic::new(format!("{shown} is already there"), span)
+                .help("add REPLACE to write over it, or APPEND to write behind its end"));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
     let path = PathBuf::from(Binder::new(*context).text(&copy.to)?);
     let mut target = Target {
         format: OutFormat::Table(Format::of_path(&path).unwrap_or(Format::Csv)),

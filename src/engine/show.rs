@@ -26,6 +26,22 @@ pub fn text_table(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Batc
     Batch::try_new(schema.arrow(), columns).map_err(arrow_error)
 }
 
+/// A table of texts with a column of integers put before column `at`.
+pub fn with_integers(texts: &Batch, at: usize, (name, values): (&str, Vec<Option<i64>>)) -> Result<Batch> {
+    let mut schema = Schema::from_arrow(&texts.schema());
+    schema.columns.insert(at, Column::typed(name, Type::Int));
+    let mut columns = texts.columns().to_vec();
+    columns.insert(at, Arc::new(Int64Array::from(values)));
+    Batch::try_new(schema.arrow(), columns).map_err(arrow_error)
+}
+
+/// Settings: name, value when nothing is SET, and what it does.
+pub const SETTINGS: &[(&str, &str, &str)] = &[
+    ("memory", "4 GiB", "bytes that a statement may use"),
+    ("threads", "one for each processor", "threads of a statement"),
+    ("window_cache", "512 MiB", "bytes of waveform windows that CORRELATE keeps"),
+];
+
 fn some(values: &[&str]) -> Vec<Option<String>> {
     values.iter().map(|v| Some((*v).to_owned())).collect()
 }

@@ -253,11 +253,15 @@ fn prompt(arguments: &Arguments, streams: Streams) -> u8 {
 /// `check FILE`, `check --db`, `check --fingerprint`.
 fn run_check(check: &CheckArgs, arguments: &Arguments, streams: Streams) -> u8 {
     let mut code = exit::DONE;
-    if let Some(file) = &check.file
-        && let Err(error) = check::query_file(file)
-    {
-        exit::tell(&error, None, None, streams.stderr_color);
-        return exit::USAGE;
+    if let Some(file) = &check.file {
+        let place = place::find(arguments.database.as_deref(), false);
+        if let (Err(message), Some(_)) = (&place, &arguments.database) {
+            return exit::usage(message, streams.stderr_color);
+        }
+        code = check::query_file(file, place, &arguments.rows, streams);
+        if code != exit::DONE {
+            return code;
+        }
     }
     if check.db || check.fingerprint {
         code = match open(arguments, false) {

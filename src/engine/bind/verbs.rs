@@ -248,12 +248,5 @@ fn statistics(names: &[syntax::Ident]) -> Result<Vec<String>, Diagnostic> {
 
 /// An error of an operator, at a place of the query.
 pub fn at_span(error: Error, span: Span) -> Error {
-    match error {
-        Error::Refused { message, help } => {
-            let mut diagnostic = Diagnostic::new(message, span);
-            diagnostic.help = help.filter(|h| !h.is_empty());
-            diagnostic.into()
-        }
-        other => other,
-    }
+    error.at(span)
 }
