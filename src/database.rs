@@ -85,6 +85,18 @@ impl Database {
         Ok(Database { store, options, cancel: Arc::new(Cancel::default()) })
     }
 
+    /// Removes a database in which nothing was ever committed: what a first import that failed leaves behind.
+    /// True when it is gone.
+    pub fn remove_if_empty(self) -> bool {
+        let path = self.path();
+        let is_empty = |catalogue: &crate::store::Catalogue| {
+            catalogue.generation <= 1 && catalogue.tables.is_empty() && catalogue.sources.is_empty()
+        };
+        // The writer's lock is held while it goes, so that nobody else begins to write.
+        let Ok(writer) = self.store.writer("removing an empty database") else { return false };
+        is_empty(writer.catalogue()) && std::fs::remove_dir_all(path).is_ok()
+    }
+
     /// Where it is.
     pub fn path(&self) -> PathBuf {
         self.store.path().to_path_buf()
@@ -235,6 +247,14 @@ impl Database {
         let (rows, outcome) = self.reading(run, |context, run| {
             let binder = Binder::new(*context);
             let node = match what {
+                Describe::Variable(name) => match context.session.variables.get(&name.text) {
+                    Some(Variable::Value(value)) => {
+                        let row = [Some(format!("${}", name.text)), Some(value.phrase().to_owned())];
+                        let table = show::text_table(&["variable", "value"], vec![row.into()])?;
+                        return give_batch(&table, run.output);
+                    }
+                    _ => binder.rows_of_view(&name.text, name.span)?,
+                },
                 Describe::Name(name) => binder.table(name)?,
                 Describe::Query(query) => binder.query(query)?,
             };

@@ -111,11 +111,15 @@ pub fn world() -> Db {
         ("station.dat", "ANMO 34.9459 -106.4572 1820\nTUC 32.3098 -110.7847 910\n"),
         ("inner.sq", "LET included = 42;\n"),
         ("broken.sq", "SELECT nothing FROM things;\n"),
+        ("notes.log", "a line of a log file\nanother line\n"),
     ];
     for (name, text) in files {
         fs::write(root.join(name), text).expect("a file");
     }
     archive(&root.join("arc"));
+    // Another archive, which has one of the files of the first.
+    fs::create_dir(root.join("arc2")).expect("a directory");
+    fs::copy(root.join("arc/a.mseed"), root.join("arc2/a.mseed")).expect("a copy");
     let dir = root.display();
     db.run(&format!(
         "IMPORT CATALOG '{dir}/things.csv' INTO things;

@@ -30,7 +30,7 @@ impl Database {
             Request::Events(request) => import_events(&mut writer, request),
             Request::Stations(request) => import_stations(&mut writer, request),
         };
-        let Imported { message, notices, problems } = done.map_err(|e| e.at(import.path.span))?;
+        let Imported { message, notices, problems } = done.map_err(|e| request::at_path(e, import.path.span))?;
         Ok(Outcome { message: Some(message), notices, unreadable: problems, ..Outcome::default() })
     }
 
@@ -54,7 +54,10 @@ impl Database {
             writer.commit(catalogue)?;
         }
         let report = self.refresh_one(writer, &name, false, run)?;
-        Ok(outcome(&[(name, report)]))
+        let archive = Archive::open(writer.catalogue(), writer)?;
+        let mut outcome = outcome(&[(name.clone(), report)]);
+        outcome.notices.extend(if request.is_sds { misplaced(&archive, &name) } else { None });
+        Ok(outcome)
     }
 
     /// A new root that is empty, cannot be listed, or lacks known files is refused before anything points to it.
@@ -178,6 +181,31 @@ impl Database {
         let message = format!("compacted {}", counted(sources.len(), "source"));
         Ok(Outcome { message: Some(message), ..Outcome::default() })
     }
+}
+
+/// Says which waveform files do not lie at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY.
+/// Source: SeisComP data structure (SDS) 1.0.
+fn misplaced(archive: &Archive, source: &str) -> Option<String> {
+    let mut elsewhere = vec![];
+    for part in archive.parts.iter().filter(|p| p.source == source) {
+        let files = (0..part.file_count() as u32).filter(|f| part.is_alive(*f) && part.state(*f) != "other");
+        elsewhere.extend(files.map(|f| shown_bytes(part.path(f))).filter(|path| !is_sds(path)));
+    }
+    let first = elsewhere.iter().min()?;
+    let count = counted(elsewhere.len(), "file");
+    Some(format!("LAYOUT SDS: {count} not at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY, indexed all the same; the first is {first}"))
+}
+
+fn is_sds(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let [year, network, station, channel, name] = parts.as_slice() else { return false };
+    let name: Vec<&str> = name.split('.').collect();
+    let [net, sta, _, cha, kind, in_year, day] = name.as_slice() else { return false };
+    let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
+    (net, sta, in_year) == (network, station, year)
+        && *channel == format!("{cha}.{kind}")
+        && is_number(year, 4)
+        && is_number(day, 3)
 }
 
 /// Takes a table or source out; false when there is none of that name.

@@ -66,7 +66,7 @@ impl Database {
                 return Ok(lines);
             }
         };
-        seen.map(|seen| seen.lines).map_err(|e| e.at(import.path.span))
+        seen.map(|seen| seen.lines).map_err(|e| request::at_path(e, import.path.span))
     }
 
     fn outline_refresh(

@@ -1,5 +1,6 @@
 //! What an IMPORT asks for: its options, each in the place of its kind or refused where it stands.
 
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -7,13 +8,27 @@ use crate::engine::bind::expr::ExprBinder;
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context};
 use crate::engine::scope::Scope;
-use crate::error::{Diagnostic, Result, Span};
+use crate::error::{Diagnostic, Error, Result, Span};
 use crate::ingest::import::catalog::{FORMATS, Request as Catalog};
 use crate::ingest::import::events::{EVENT_FORMATS, Request as Events, STATION_FORMATS};
 use crate::ingest::import::{Existing, Word, absolute, default_name, spelled};
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Expr, Ident, Import, ImportKind, ImportOption as O, Name};
 use crate::store::{Catalogue, SourceEntry};
+
+/// What the paths of IMPORT and COPY are relative to.
+const RELATIVE: &str = "paths of data are relative to the current directory, wherever the script lies";
+
+/// An error of the files that an IMPORT names, at its path.
+pub(super) fn at_path(error: Error, span: Span) -> Error {
+    match error {
+        Error::Io { action, path, source } if source.kind() == ErrorKind::NotFound => {
+            let message = format!("cannot {action} {}: {source}", path.display());
+            Diagnostic::new(message, span).help(RELATIVE).into()
+        }
+        other => other.at(span),
+    }
+}
 
 /// By kind.
 pub(super) enum Request {
@@ -31,6 +46,8 @@ pub(super) struct Waveforms {
     pub(super) span: Span,
     /// Files of an older root may go.
     pub(super) replace: bool,
+    /// LAYOUT SDS: files that lie elsewhere are told.
+    pub(super) is_sds: bool,
 }
 
 impl Waveforms {
@@ -42,7 +59,7 @@ impl Waveforms {
         if let Err(error) = std::fs::metadata(&root) {
             let message = format!("cannot reach {}: {error}", root.display());
             return Err(Diagnostic::new(message, self.span)
-                .help("paths of data are relative to the current directory")
+                .help(RELATIVE)
                 .into());
         }
         if let Some(old) = catalogue.source(&name).filter(|o| o.kind != "waveforms") {
@@ -55,6 +72,7 @@ impl Waveforms {
             name,
             kind: "waveforms".to_owned(),
             root: root.as_os_str().as_bytes().to_vec(),
+            options: self.is_sds.then(|| ("layout".to_owned(), "SDS".to_owned())).into_iter().collect(),
             ..SourceEntry::default()
         })
     }
@@ -87,7 +105,8 @@ pub(super) fn of(import: &Import, context: &Context<'_>) -> Result<Request> {
 }
 
 fn waveforms(import: &Import, path: PathBuf) -> Result<Waveforms> {
-    let mut request = Waveforms { path, name: name_of(import, None), span: import.path.span, replace: false };
+    let name = name_of(import, None);
+    let mut request = Waveforms { path, name, span: import.path.span, replace: false, is_sds: false };
     for option in &import.options {
         match option {
             O::Into(_) => {}
@@ -97,9 +116,10 @@ fn waveforms(import: &Import, path: PathBuf) -> Result<Waveforms> {
                     .help("import the other root under a name of its own; `segments` shows all archives")
                     .into());
             }
-            O::Layout(_, span) => {
-                return Err(Diagnostic::new("LAYOUT has no effect: waveform files are known by their content, wherever they lie", *span)
-                    .help("leave it out")
+            O::Layout(layout, _) if layout.eq_ignore_ascii_case("sds") => request.is_sds = true,
+            O::Layout(layout, span) => {
+                return Err(Diagnostic::new(format!("unknown LAYOUT {layout}"), *span)
+                    .help("LAYOUT SDS, or none: files are known by their content, wherever they lie")
                     .into());
             }
             O::Where(e) => return Err(later("WHERE of IMPORT WAVEFORMS", e.span).into()),
@@ -198,7 +218,7 @@ fn known_format(ident: &Ident, what: &str, formats: &[&str]) -> Result<Word> {
 }
 
 /// An option of another kind of IMPORT, refused where it stands.
-fn not_here(option: &O, import: &Import, what: &str, options: &str) -> crate::error::Error {
+fn not_here(option: &O, import: &Import, what: &str, options: &str) -> Error {
     let (word, span) = match option {
         O::Into(i) => ("INTO", i.span),
         O::Format(i) => ("FORMAT", i.span),

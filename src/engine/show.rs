@@ -53,10 +53,7 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
         Show::Sources | Show::Changes(_) => context.tables.sources(),
         Show::Status => status(context),
         Show::Indexes => indexes(context),
-        Show::Settings => {
-            let settings = context.session.settings.iter();
-            text_table(&["name", "value"], settings.map(|(k, v)| some(&[k, v])).collect())
-        }
+        Show::Settings => settings(context),
         Show::Functions => {
             let plain = FUNCTIONS.iter().map(|f| some(&[f.name, f.about]));
             let sets = AGGREGATES.iter().map(|a| some(&[a.0, a.3]));
@@ -67,7 +64,7 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
             let units = UNITS.iter().map(|(name, dimension, _)| some(&[name, dimension.name()]));
             text_table(&["name", "measures"], units.collect())
         }
-        Show::Jobs => text_table(&["job", "state"], vec![]),
+        Show::Jobs => jobs(context),
         Show::Variables => {
             let shown = context.session.variables.iter().map(|(name, value)| {
                 let what = match value {
@@ -79,6 +76,23 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
             text_table(&["name", "value"], shown.collect())
         }
     }
+}
+
+fn settings(context: &Context<'_>) -> Result<Batch> {
+    let rows = SETTINGS.iter().map(|(name, default, about)| {
+        let set = context.session.settings.get(*name).map_or(*default, String::as_str);
+        some(&[name, set, default, about])
+    });
+    text_table(&["name", "value", "default", "about"], rows.collect())
+}
+
+/// Imports of archives that began and have not ended: their batches are in, REFRESH goes on.
+fn jobs(context: &Context<'_>) -> Result<Batch> {
+    let sources = context.tables.catalogue().sources.iter().filter(|s| s.last_refresh.is_none());
+    let rows = sources.map(|s| {
+        some(&[&format!("import of `{}`", s.name), "not finished", &format!("REFRESH {}", s.name)])
+    });
+    text_table(&["job", "state", "resume"], rows.collect())
 }
 
 fn tables(context: &Context<'_>) -> Result<Batch> {

@@ -184,9 +184,9 @@ fn is_told_the_same(old: &SourceEntry, wanted: &SourceEntry) -> bool {
 fn difference(old: &SourceEntry, wanted: &SourceEntry) -> String {
     if old.root != wanted.root {
         let root = Path::new(OsStr::from_bytes(&old.root));
-        return format!("from {}", root.display());
+        return format!("imported from {}", root.display());
     }
-    if has_part(old, wanted) { "with other options" } else { "from an earlier state of the file" }.to_owned()
+    if has_part(old, wanted) { "imported with other options" } else { "imported from an earlier state of the file" }.to_owned()
 }
 
 /// The spelling of a source name that is there already in another case.

@@ -80,7 +80,18 @@ impl Format {
             "arrow" | "vot" | "votable" | "ecsv" | "fits" => {
                 Err(format!("{ending} files are not written yet; {}", names()))
             }
-            _ => Ok(Format::File(table::Format::of_path(path).unwrap_or(table::Format::Csv))),
+            // A device or pipe has no name that could tell.
+            _ if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) => {
+                Ok(Format::File(table::Format::Csv))
+            }
+            _ => table::Format::of_path(path).map(Format::File).ok_or_else(|| {
+                let known = FORMATS.iter().flat_map(|f| f.2).map(|e| format!(".{e}")).collect::<Vec<_>>();
+                format!(
+                    "the name {} does not tell a format\n  help: end it in {}, .md or .txt, or add --format",
+                    path.display(),
+                    known.join(", ")
+                )
+            }),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{included, outward, placed, resolved, too_deep};
 use crate::database::copy;
 use crate::database::import::{drop_from, nothing_to_drop, waveform_sources};
 use crate::database::request::{self, Request};
-use crate::database::{Database, Session};
+use crate::database::{Database, Session, plan_of};
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context};
 use crate::engine::session::{Cancel, Notices, Variable, View};
@@ -210,6 +210,15 @@ impl<'a> Pass<'a> {
                 waveform_sources(&self.catalogue.sources, Some(name)).map(|_| ())
             }
             StatementKind::Describe(Describe::Query(query)) => self.query(query),
+            StatementKind::Describe(Describe::Variable(name)) => {
+                let view = self.session.variables.get(&name.text);
+                match view {
+                    Some(Variable::Value(_)) => Ok(()),
+                    _ => self.binding(|context| {
+                        Binder::new(*context).rows_of_view(&name.text, name.span).map(|_| ())
+                    }),
+                }
+            }
             StatementKind::Describe(Describe::Name(name)) => {
                 self.binding(|context| Binder::new(*context).table(name).map(|_| ()))
             }
@@ -253,8 +262,9 @@ impl<'a> Pass<'a> {
     }
 
     fn copy(&mut self, copy: &syntax::Copy) -> Result<()> {
-        self.query(&copy.query)?;
         let target = self.binding(|context| copy::target(copy, context))?;
+        let schema = self.binding(|context| Ok(plan_of(&copy.query, context)?.schema()))?;
+        target.takes(&schema, copy.to.span)?;
         if !self.written.contains(&target.path) {
             target.may_be_written(copy.to.span)?;
         }
@@ -342,7 +352,7 @@ impl<'a> Pass<'a> {
                 false => return Ok(None),
             },
         };
-        seen.map(Some).map_err(|e| e.at(span))
+        seen.map(Some).map_err(|e| request::at_path(e, span))
     }
 }
 

@@ -76,7 +76,8 @@ impl Binder<'_> {
         Ok((node, scope))
     }
 
-    fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
+    /// The rows of `$name`.
+    pub fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
             Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
             Some(Variable::Value(_)) => {

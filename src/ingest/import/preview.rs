@@ -63,7 +63,7 @@ pub fn events(catalogue: &Catalogue, request: &events::Request, kind: &str) -> R
     }
     lines.push(format!("  reads {}", inputs(&files, &request.path)?));
     let mut head = vec![];
-    for file in files.first() {
+    if let Some(file) = files.first() {
         let opened = std::fs::File::open(file).map_err(|e| Error::io("open", file, e))?;
         let opened = std::io::Read::take(opened, HEAD_BYTES);
         let mut opened = std::io::BufReader::new(opened);

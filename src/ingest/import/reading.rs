@@ -88,7 +88,7 @@ fn open(file: &Path, request: &Request) -> Result<Table> {
         let help = "leave FORMAT out: the content of a file tells what it is";
         return Err(Diagnostic::new(message, wanted.span).help(help).into());
     }
-    if is_text && is_one_column && format.is_none() {
+    if is_text && is_one_column && format.is_none() && Format::of_path(file).is_none() {
         let name = table.schema.columns.first().map_or("", |c| c.name.as_str());
         let shown: String = name.chars().take(40).collect();
         return Err(Error::Data(Box::new(DataError {
