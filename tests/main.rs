@@ -35,6 +35,8 @@ mod correlate;
 mod optimizer;
 /// The language, statement by statement, against golden answers.
 mod semantics;
+/// Faults of data and of scripts, as a user is told of them.
+mod messages;
 /// Catalogues: import, cones, crossmatches, with real and generated skies.
 mod sky;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.

@@ -200,9 +200,13 @@ fn blessed(text: &str, answers: &[String]) -> String {
 }
 
 fn check(name: &str) {
+    check_in(name, world());
+}
+
+/// The answers of a golden file in a world.
+pub fn check_in(name: &str, mut db: Db) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let text = fs::read_to_string(&path).expect("a golden file");
-    let mut db = world();
     let cases = cases(&text);
     let answers: Vec<String> = cases.iter().map(|(statement, _)| answer(&mut db, statement)).collect();
     if std::env::var_os("STARQUAKE_BLESS").is_some() {
@@ -267,5 +271,6 @@ golden!(
     tables,
     statements,
     explain,
-    messages
+    messages,
+    messages_unhappy
 );

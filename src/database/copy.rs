@@ -23,6 +23,8 @@ use crate::limits::LINE_BYTES;
 use crate::model::table::{Batch, Schema};
 use crate::model::time::Time;
 
+/// Formats of a later version.
+const PLANNED: [&str; 7] = ["mseed", "sac", "growclust", "votable", "ecsv", "fits", "arrow"];
 /// Mode of a new file, before the umask.
 const NEW_FILE_MODE: u32 = 0o666;
 /// Characters of a header that a message shows.
@@ -78,9 +80,18 @@ impl Target {
 
     /// An existing file is only written over, or longer, when that is said.
     pub(super) fn may_be_written(&self, span: Span) -> Result<(), Diagnostic> {
+        let directory = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let metadata = match std::fs::symlink_metadata(&self.path) {
             Ok(metadata) => metadata,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return match std::fs::metadata(directory) {
+                    Ok(_) => Ok(()),
+                    Err(e) => {
+                        let message = format!("cannot write into {}: {e}", directory.display());
+                        Err(Diagnostic::new(message, span).help("make the directory first"))
+                    }
+                };
+            }
             Err(e) => return Err(Diagnostic::new(format!("cannot write {}: {e}", self.path.display()), span)),
         };
         let shown = self.path.display();
@@ -170,6 +181,21 @@ pub(super) fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
             CopyOption::Station(name) => return Err(later("STATION", name.span).into()),
         }
     }
+    if let (Some(CopyOption::Append(span)), true) =
+        (copy.options.iter().find(|o| matches!(o, CopyOption::Append(_))), target.replace)
+    {
+        return Err(Diagnostic::new("REPLACE and APPEND exclude each other", *span)
+            .help("REPLACE writes over the file, APPEND behind its end")
+            .into());
+    }
+    if !is_stated && target.path.is_dir() {
+        let message = format!("{} is a directory", target.path.display());
+        return Err(Diagnostic::new(message, copy.to.span).help("name a file in it").into());
+    }
+    let ending = target.path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+    if !is_stated && PLANNED.contains(&ending.as_str()) {
+        return Err(later(&format!("FORMAT {ending}"), copy.to.span).into());
+    }
     if !is_stated {
         let message = format!("the name {} does not tell a format", target.path.display());
         return Err(Diagnostic::new(message, copy.to.span)
@@ -195,8 +221,7 @@ fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
     if let Some(format) = Format::find(name) {
         return Ok(OutFormat::Table(format));
     }
-    let planned = ["mseed", "sac", "growclust", "votable", "ecsv", "fits", "arrow"];
-    if planned.iter().any(|p| p.eq_ignore_ascii_case(name)) {
+    if PLANNED.iter().any(|p| p.eq_ignore_ascii_case(name)) {
         return Err(later(&format!("FORMAT {}", name.to_ascii_lowercase()), span));
     }
     let known = ["csv", "tsv", "json", "ndjson", "parquet", "hypodd"];

@@ -8,6 +8,7 @@ use crate::engine::bind::expr::ExprBinder;
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context};
 use crate::engine::scope::Scope;
+use crate::engine::tables::BUILT_IN;
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::ingest::import::catalog::{FORMATS, Request as Catalog};
 use crate::ingest::import::events::{EVENT_FORMATS, Request as Events, STATION_FORMATS};
@@ -87,8 +88,34 @@ pub(super) fn name_of(import: &Import, path: Option<&str>) -> Option<String> {
     into.or_else(|| path.map(|p| default_name(p.as_ref())))
 }
 
+/// INTO names no built-in table, and no source of another kind.
+fn free_name(import: &Import, context: &Context<'_>) -> Result<(), Diagnostic> {
+    let Some(O::Into(into)) = import.options.iter().find(|o| matches!(o, O::Into(_))) else { return Ok(()) };
+    let catalogue = context.tables.catalogue();
+    let other = |name: &str| catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(name));
+    let (kind, what) = match import.kind {
+        ImportKind::Waveforms => ("waveforms", "waveforms"),
+        ImportKind::Events => ("events", "events"),
+        ImportKind::Stations => ("stations", "stations"),
+        ImportKind::Catalog => ("catalog", "a catalogue"),
+    };
+    if import.kind == ImportKind::Catalog && BUILT_IN.iter().any(|b| b.eq_ignore_ascii_case(&into.text)) {
+        let message = format!("`{}` is the name of a built-in table", into.text);
+        return Err(Diagnostic::new(message, into.span).help("choose another name"));
+    }
+    match other(&into.text).filter(|s| s.kind != kind) {
+        Some(source) => {
+            let there = if source.kind == "catalog" { "a catalogue" } else { source.kind.as_str() };
+            let message = format!("`{}` is already the name of {there}, this is {what}", source.name);
+            Err(Diagnostic::new(message, into.span).help("choose another name"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The request of a statement.
 pub(super) fn of(import: &Import, context: &Context<'_>) -> Result<Request> {
+    free_name(import, context)?;
     let path = PathBuf::from(Binder::new(*context).text(&import.path)?);
     let replace = import.options.iter().any(|o| matches!(o, O::Replace(_)));
     if let Some(O::Append(span)) = import.options.iter().find(|o| matches!(o, O::Append(_)) && replace) {

@@ -268,6 +268,9 @@ fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -
 }
 
 fn unknown_function(name: &Ident) -> Diagnostic {
+    if let Some(help) = super::foreign::instead(&name.text) {
+        return Diagnostic::new(format!("unknown function `{}`", name.text), name.span).help(help);
+    }
     let names = FUNCTIONS
         .iter()
         .map(|f| f.name)

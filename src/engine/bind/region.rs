@@ -178,7 +178,9 @@ impl ExprBinder<'_> {
     pub(super) fn contains(&self, point: &syntax::Expr, region: &syntax::Expr) -> Result<Bound> {
         let Bound::Point { surface, lon, lat, .. } = self.bind(point)? else {
             return Err(
-                Diagnostic::new("CONTAINS(POINT(..), region): the first is no position", point.span).into()
+                Diagnostic::new("the first argument of CONTAINS is no position", point.span)
+                    .help("CONTAINS(POINT(ra, dec), CIRCLE(83.8, -5.4, 0.5)); better: pos IN CIRCLE(..)")
+                    .into()
             );
         };
         match self.bind_region(region, surface)? {

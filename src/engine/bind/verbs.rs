@@ -70,6 +70,14 @@ impl Binder<'_> {
         let Some(range) = during else { return Ok(None) };
         let scope = Scope::default();
         let binder = ExprBinder { binder: self, scope: &scope, grouping: None };
+        if range.end.is_none()
+            && matches!(range.start.kind, crate::lang::syntax::ExprKind::Time(_))
+            && binder.scalar(&range.start).is_ok_and(|v| v.kind == Type::Time)
+        {
+            return Err(Diagnostic::new("DURING needs a span, this is one instant", range.span)
+                .help("in quotes it is a period: '2024-01-01' is the day; or a .. b")
+                .into());
+        }
         let (start, end) = binder.span(range)?;
         let instant = |e: &Expr| match super::constant(e)? {
             Literal::Time(ns) => Ok(Time(ns)),

@@ -184,17 +184,22 @@ pub(super) fn source_entry(
 pub(super) fn position_of(schema: &Schema, request: &Request) -> Result<Option<Position>> {
     let clause = request.position.as_ref();
     let names = clause.map(|(lon, lat)| (lon.text.as_str(), lat.text.as_str()));
-    position::detect(schema, names).map_err(|e| match clause {
-        Some((lon, lat)) if !lon.span.is_empty() => e.at(lon.span.to(lat.span)),
-        _ => e,
-    })
+    position::detect(schema, names).map_err(|e| at_position(e, request))
+}
+
+/// A fault of the positions is told where POSITION names them.
+fn at_position(error: Error, request: &Request) -> Error {
+    match &request.position {
+        Some((lon, lat)) if !lon.span.is_empty() => error.at(lon.span.to(lat.span)),
+        _ => error,
+    }
 }
 
 /// The rows in storage order with their hidden columns, the table's schema, and the names of the position columns.
 fn ordered(rows: &mut Rows, request: &Request) -> Result<(Batch, Schema, Option<String>)> {
     let found = position_of(&rows.schema, request)?;
     let (ra_deg, dec_deg) = match &found {
-        Some(position) => degrees(rows, position)?,
+        Some(position) => degrees(rows, position).map_err(|e| at_position(e, request))?,
         None => (vec![], vec![]),
     };
     let key = position::key(&rows.schema, request.key.as_ref().map(|k| k.text.as_str()))?;
