@@ -250,3 +250,70 @@ SELECT nothing.x FROM t;
     let without = empty.database.check_script(&empty.session, &source, false).unwrap();
     assert_eq!(without.errors.len(), 2, "only what does not parse: {:?}", without.errors);
 }
+
+/// COPY writes what a link points to, keeps the mode of a file, and leaves special files alone.
+#[test]
+fn copy_keeps_modes_and_links() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let mut db = scripts(&[TABLE]);
+    let root = db.dir.path().to_path_buf();
+    let (file, link) = (root.join("o.csv"), root.join("link.csv"));
+    fs::write(&file, "old\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("o.csv", &link).unwrap();
+    db.run(&format!("COPY (SELECT id FROM t) TO '{}' REPLACE", link.display()));
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "id\n1\n3\n");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    symlink("nowhere", root.join("dangling.csv")).unwrap();
+    for (path, want) in [("dangling.csv".to_owned(), "a link to a file"), ("/dev/null".to_owned(), "not a regular file")] {
+        let text = format!("COPY (SELECT id FROM t) TO '{}' REPLACE FORMAT csv", root.join(path).display());
+        let told = shown(&db.error(&text));
+        assert!(told.contains(want), "{told}");
+    }
+    let read_only = starquake::database::Options { is_read_only: true, ..Default::default() };
+    let database = starquake::database::Database::open(root.join("t.sqk"), false, read_only).unwrap();
+    let text = format!("COPY (SELECT id FROM t) TO '{}'", root.join("new.csv").display());
+    let source = Source { name: "a".to_owned(), text };
+    let how = (&mut Nothing as &mut dyn starquake::database::Output, &starquake::progress::Silent as _);
+    database.script(&mut db.session, &source, how).unwrap();
+    assert!(root.join("new.csv").exists(), "read-only guards the database, not the outputs");
+}
+
+/// Another archive under a name that is taken loses nothing unless REPLACE says so; a moved one keeps its rows.
+#[test]
+fn an_archive_moves_only_with_its_files() {
+    let mut db = world();
+    let root = db.dir.path().display().to_string();
+    let count = |db: &mut Db| db.value("SELECT COUNT(*) FROM files WHERE source = 'arc'");
+    let before = count(&mut db);
+    let told = shown(&db.error(&format!("IMPORT WAVEFORMS '{root}/arc2' INTO arc")));
+    assert!(told.contains("INTO name") && told.contains("REPLACE"), "{told}");
+    assert_eq!(count(&mut db), before);
+    fs::rename(format!("{root}/arc"), format!("{root}/moved")).unwrap();
+    db.run(&format!("IMPORT WAVEFORMS '{root}/moved' INTO arc"));
+    assert_eq!(count(&mut db), before);
+    db.run(&format!("IMPORT WAVEFORMS '{root}/arc2' INTO arc REPLACE"));
+    assert_eq!(count(&mut db), "1");
+}
+
+/// EXPLAIN says what would be done and does nothing.
+#[test]
+fn explain_of_statements_that_write() {
+    let mut db = world();
+    let root = db.dir.path().display().to_string();
+    let cases = [
+        ("REFRESH".to_owned(), "compares the files below"),
+        ("REFRESH arc".to_owned(), "refresh: `arc`"),
+        (format!("IMPORT WAVEFORMS '{root}/arc2' INTO other"), "1 file new: read"),
+        (format!("IMPORT CATALOG '{root}/wise.csv' INTO other"), "makes `other`"),
+        (format!("COPY (SELECT id FROM things) TO '{root}/o.csv'"), "copy to"),
+    ];
+    let tables = db.csv("SHOW SOURCES");
+    for (statement, want) in cases {
+        let plan = db.csv(&format!("EXPLAIN {statement}"));
+        assert!(plan.contains(want), "{statement}\n{plan}");
+    }
+    assert_eq!(db.csv("SHOW SOURCES"), tables);
+    assert!(!Path::new(&root).join("o.csv").exists());
+}

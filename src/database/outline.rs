@@ -100,7 +100,7 @@ impl Database {
         let kinds = [
             (ChangeKind::New, "new: read"),
             (ChangeKind::Changed, "changed: read again"),
-            (ChangeKind::Again, "changed while they were read: read again"),
+            (ChangeKind::Again, "too young to be sure of, or unreachable before: read again"),
             (ChangeKind::Moved, "moved: not read, the rows take the new path"),
             (ChangeKind::Touched, "touched only: not read"),
             (ChangeKind::Removed, "gone: the rows leave the index"),

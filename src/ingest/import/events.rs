@@ -61,6 +61,7 @@ pub fn import_events(writer: &mut Writer, request: &Request) -> Result<Imported>
     }
     let mut all = EventSet::default();
     let (sets, problems) = read_all(&files, &EVENT_FORMATS, request.format.as_ref(), "events")?;
+    let read = (sets.len(), files.len());
     all.problems = problems;
     for set in sets {
         all.events.extend(set.events);
@@ -99,7 +100,7 @@ pub fn import_events(writer: &mut Writer, request: &Request) -> Result<Imported>
     put_rows(writer, &mut catalogue, &name, standing, parts.into())?;
     writer.commit(catalogue)?;
     let rows = format!("{} and {}", counted(all.events.len(), "event"), counted(all.picks.len(), "pick"));
-    Ok(Imported { message: done(standing, &rows, &files, &name), notices, problems: all.problems.len() as u64 })
+    Ok(Imported { message: done(standing, &rows, read, &name), notices, problems: all.problems.len() as u64 })
 }
 
 /// Reads stations and commits them.
@@ -111,6 +112,7 @@ pub fn import_stations(writer: &mut Writer, request: &Request) -> Result<Importe
     }
     let mut rows: Vec<StationRow> = vec![];
     let (sets, mut faults) = read_all(&files, &STATION_FORMATS, request.format.as_ref(), "stations")?;
+    let read = (sets.len(), files.len());
     for set in sets {
         rows.extend(set.stations);
         faults.extend(set.problems);
@@ -128,13 +130,14 @@ pub fn import_stations(writer: &mut Writer, request: &Request) -> Result<Importe
     let builder = SegmentBuilder::new("rows").batch(&stations_batch(&rows)?);
     put_rows(writer, &mut catalogue, &name, standing, vec![("stations", stations_schema(), builder)])?;
     writer.commit(catalogue)?;
-    let message = done(standing, &counted(rows.len(), "station row"), &files, &name);
+    let message = done(standing, &counted(rows.len(), "station row"), read, &name);
     Ok(Imported { message, notices: told(&faults), problems: faults.len() as u64 })
 }
 
-fn done(standing: Standing, rows: &str, files: &[PathBuf], name: &str) -> String {
+fn done(standing: Standing, rows: &str, (read, files): (usize, usize), name: &str) -> String {
     let (verb, to) = if standing == Standing::Append { ("appended", "to") } else { ("imported", "into") };
-    format!("{verb} {rows} from {} {to} `{name}`", counted(files.len(), "file"))
+    let part = if read < files { format!("{read} of ") } else { String::new() };
+    format!("{verb} {rows} from {part}{} {to} `{name}`", counted(files, "file"))
 }
 
 /// At most this many problems are told one by one.
