@@ -10,8 +10,8 @@ mod script;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use crate::engine::session::{Cancel, Session};
 pub use self::script::Ahead;
+pub use crate::engine::session::{Cancel, Session};
 
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context, query};

@@ -537,7 +537,8 @@ fn a_failed_first_import_leaves_nothing() {
     assert!(!world.path().join("new.sqk").exists());
     let quakes = world.path().join("quakes");
     std::fs::create_dir(&quakes).unwrap();
-    std::fs::write(quakes.join("a.dat"), "# 2021 3 1 12 0 0.00 35.0 -97.5 5.0 2.5 0 0 0 1\nANMO 1.2 1 P\n").unwrap();
+    std::fs::write(quakes.join("a.dat"), "# 2021 3 1 12 0 0.00 35.0 -97.5 5.0 2.5 0 0 0 1\nANMO 1.2 1 P\n")
+        .unwrap();
     std::fs::write(quakes.join("b.txt"), "no events here\n").unwrap();
     let ran = world.run(&["new.sqk", "import", "events", "quakes"]);
     assert!(ran.code == 3 && ran.err.contains("b.txt") && ran.err.contains("1 of 2 files"), "{}", ran.err);

@@ -31,12 +31,12 @@ mod queries;
 
 /// Correlation: the real Ridgecrest pair through the whole program.
 mod correlate;
+/// Faults of data and of scripts, as a user is told of them.
+mod messages;
 /// Hints and pruning never change an answer.
 mod optimizer;
 /// The language, statement by statement, against golden answers.
 mod semantics;
-/// Faults of data and of scripts, as a user is told of them.
-mod messages;
 /// Catalogues: import, cones, crossmatches, with real and generated skies.
 mod sky;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.

@@ -10,7 +10,8 @@ use crate::semantics::{check_in, world};
 use crate::support::{Db, shown};
 
 const QUAKEML: &str = "<?xml version=\"1.0\"?>\n<q:quakeml xmlns:q=\"http://quakeml.org/xmlns/quakeml/1.2\" xmlns=\"http://quakeml.org/xmlns/bed/1.2\">\n<eventParameters publicID=\"smi:local/all\">\n";
-const PHASES: &str = "# 2021  3  1 12  0  0.00  35.0000  -97.5000  5.000 2.5 0.1 0.1 0.10 1\nANMO 1.250 1.0 P\n";
+const PHASES: &str =
+    "# 2021  3  1 12  0  0.00  35.0000  -97.5000  5.000 2.5 0.1 0.1 0.10 1\nANMO 1.250 1.0 P\n";
 const MORE_PHASES: &str = "\
 # 2021  3  1 12  0  0.00  35.0000  -97.5000  5.000 2.5 0.1 0.1 0.10 1
 ANMO 1.250 1.0 P
@@ -42,7 +43,10 @@ fn malformed(root: &Path) {
         ("tags.xml", format!("{event}</evnt>")),
         ("cut.xml", format!("{event}<origin publicID=\"smi:local/o\"><time><value>2024-")),
         ("entity.xml", "<!DOCTYPE q [<!ENTITY a \"b\">]><q:quakeml>&a;</q:quakeml>".to_owned()),
-        ("phase.dat", "# 2021 13  1 12  0  0.00  35.0 -97.5 5.0 2.5 0.1 0.1 0.10 1\nANMO x 1.0 P\n".to_owned()),
+        (
+            "phase.dat",
+            "# 2021 13  1 12  0  0.00  35.0 -97.5 5.0 2.5 0.1 0.1 0.10 1\nANMO x 1.0 P\n".to_owned(),
+        ),
         ("station.dat", "ANMO 34.9459 -106.4572\nTUC north -110.7847\n".to_owned()),
     ];
     for (name, text) in texts {
@@ -135,7 +139,10 @@ fn a_wrong_script_is_found_before_it_runs() {
         (&[("a.sq", "SELECT y FROM t")], &["no column `y` in `t`", "a.sq:2:8"]),
         (&[("a.sq", "SELECT x FROM u")], &["no table `u`", "a.sq:2:15"]),
         (&[("a.sq", "SELECT x FORM t")], &["did you mean `FROM`"]),
-        (&[("a.sq", "INCLUDE 'b.sq'"), ("b.sq", "\nSELECT FROM t")], &["b.sq:2:8", "= included at {dir}/a.sq:2:9"]),
+        (
+            &[("a.sq", "INCLUDE 'b.sq'"), ("b.sq", "\nSELECT FROM t")],
+            &["b.sq:2:8", "= included at {dir}/a.sq:2:9"],
+        ),
         (
             &[("a.sq", "INCLUDE 'in/b.sq'"), ("in/b.sq", "INCLUDE 'c.sq'"), ("in/c.sq", "SELECT y FROM t")],
             &["in/c.sq:1:8", "= included at {dir}/in/b.sq:1:9", "= included at {dir}/a.sq:2:9"],
@@ -146,7 +153,10 @@ fn a_wrong_script_is_found_before_it_runs() {
             &["includes itself", "b.sq:1:9", "= included at {dir}/a.sq:2:9"],
         ),
         (&[("a.sq", "INCLUDE 'none.sq'")], &["cannot include {dir}/none.sq", "relative to the file"]),
-        (&[("a.sq", "LET f = 'b' || '.sq'; INCLUDE $f"), ("b.sq", "SELECT 1 +")], &["b.sq:1:11", "a.sq:2:31"]),
+        (
+            &[("a.sq", "LET f = 'b' || '.sq'; INCLUDE $f"), ("b.sq", "SELECT 1 +")],
+            &["b.sq:1:11", "a.sq:2:31"],
+        ),
         (&[("a.sq", "LET r = 3 arcsecs")], &["unknown unit"]),
         (&[("a.sq", "LET v = (SELECT id FROM t); SELECT x FROM $v")], &["no column `x`"]),
         (&[("a.sq", "IMPORT CATALOG '{dir}/t.csv' INTO u; SELECT y FROM u")], &["no column `y` in `u`"]),
@@ -243,7 +253,11 @@ SELECT nothing.x FROM t;
     assert_eq!(lines, [1, 2, 7, 8]);
     assert_eq!(ahead.statements, 6);
     let unbound = ahead.unbound.join("\n");
-    for want in ["s.sq:4:16: later.csv is not there yet", "s.sq:5:15: `l` is made by this script", "s.sq:6:1: it needs"] {
+    for want in [
+        "s.sq:4:16: later.csv is not there yet",
+        "s.sq:5:15: `l` is made by this script",
+        "s.sq:6:1: it needs",
+    ] {
         assert!(unbound.contains(want), "{want}:\n{unbound}");
     }
     let empty = Db::new();
@@ -266,7 +280,9 @@ fn copy_keeps_modes_and_links() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "id\n1\n3\n");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     symlink("nowhere", root.join("dangling.csv")).unwrap();
-    for (path, want) in [("dangling.csv".to_owned(), "a link to a file"), ("/dev/null".to_owned(), "not a regular file")] {
+    for (path, want) in
+        [("dangling.csv".to_owned(), "a link to a file"), ("/dev/null".to_owned(), "not a regular file")]
+    {
         let text = format!("COPY (SELECT id FROM t) TO '{}' REPLACE FORMAT csv", root.join(path).display());
         let told = shown(&db.error(&text));
         assert!(told.contains(want), "{told}");

@@ -92,7 +92,9 @@ impl Target {
                     }
                 };
             }
-            Err(e) => return Err(Diagnostic::new(format!("cannot write {}: {e}", self.path.display()), span)),
+            Err(e) => {
+                return Err(Diagnostic::new(format!("cannot write {}: {e}", self.path.display()), span));
+            }
         };
         let shown = self.path.display();
         if metadata.is_dir() {
@@ -135,7 +137,8 @@ impl Target {
         let wrong = |message: String, help: &str| Err(Diagnostic::new(message, span).help(help));
         match self.format {
             OutFormat::HypoDd if !line.trim_start().starts_with('#') => {
-                let message = format!("{} is no dt.cc: its first line does not start with #", self.path.display());
+                let message =
+                    format!("{} is no dt.cc: its first line does not start with #", self.path.display());
                 wrong(message, "REPLACE writes over it")
             }
             OutFormat::Table(format @ (Format::Csv | Format::Tsv)) => {
@@ -147,7 +150,8 @@ impl Target {
                 }
                 let shown: String = line.chars().take(HEADER_SHOWN).collect();
                 let message = format!("{} has other columns: {shown}", self.path.display());
-                let help = format!("these rows have {}; SELECT the same columns, or REPLACE", names.join(", "));
+                let help =
+                    format!("these rows have {}; SELECT the same columns, or REPLACE", names.join(", "));
                 wrong(message, &help)
             }
             _ => Ok(()),

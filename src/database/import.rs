@@ -30,7 +30,8 @@ impl Database {
             Request::Events(request) => import_events(&mut writer, request),
             Request::Stations(request) => import_stations(&mut writer, request),
         };
-        let Imported { message, notices, problems } = done.map_err(|e| request::at_path(e, import.path.span))?;
+        let Imported { message, notices, problems } =
+            done.map_err(|e| request::at_path(e, import.path.span))?;
         Ok(Outcome { message: Some(message), notices, unreadable: problems, ..Outcome::default() })
     }
 
@@ -193,7 +194,9 @@ fn misplaced(archive: &Archive, source: &str) -> Option<String> {
     }
     let first = elsewhere.iter().min()?;
     let count = counted(elsewhere.len(), "file");
-    Some(format!("LAYOUT SDS: {count} not at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY, indexed all the same; the first is {first}"))
+    Some(format!(
+        "LAYOUT SDS: {count} not at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY, indexed all the same; the first is {first}"
+    ))
 }
 
 fn is_sds(path: &str) -> bool {

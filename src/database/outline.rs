@@ -96,7 +96,10 @@ impl Database {
     ) -> Result<Vec<String>> {
         let archive = Archive::open(context.tables.snapshot.catalogue(), context.tables.snapshot)?;
         let plan = self.plan_of_refresh(&archive, source, progress)?;
-        let mut lines = vec![format!("  compares the files below {}", crate::ingest::refresh::root_path(source).display())];
+        let mut lines = vec![format!(
+            "  compares the files below {}",
+            crate::ingest::refresh::root_path(source).display()
+        )];
         let kinds = [
             (ChangeKind::New, "new: read"),
             (ChangeKind::Changed, "changed: read again"),

@@ -34,7 +34,7 @@ pub(super) fn at_path(error: Error, span: Span) -> Error {
 /// By kind.
 pub(super) enum Request {
     Waveforms(Waveforms),
-    Catalog(Catalog),
+    Catalog(Box<Catalog>),
     Events(Events),
     Stations(Events),
 }
@@ -59,15 +59,11 @@ impl Waveforms {
         let root = absolute(&self.path)?;
         if let Err(error) = std::fs::metadata(&root) {
             let message = format!("cannot reach {}: {error}", root.display());
-            return Err(Diagnostic::new(message, self.span)
-                .help(RELATIVE)
-                .into());
+            return Err(Diagnostic::new(message, self.span).help(RELATIVE).into());
         }
         if let Some(old) = catalogue.source(&name).filter(|o| o.kind != "waveforms") {
             let message = format!("`{name}` is already the name of {}", old.kind);
-            return Err(Diagnostic::new(message, self.span)
-                .help("choose another name with INTO")
-                .into());
+            return Err(Diagnostic::new(message, self.span).help("choose another name with INTO").into());
         }
         Ok(SourceEntry {
             name,
@@ -125,7 +121,7 @@ pub(super) fn of(import: &Import, context: &Context<'_>) -> Result<Request> {
     }
     Ok(match import.kind {
         ImportKind::Waveforms => Request::Waveforms(waveforms(import, path)?),
-        ImportKind::Catalog => Request::Catalog(catalog(import, path, context)?),
+        ImportKind::Catalog => Request::Catalog(Box::new(catalog(import, path, context)?)),
         ImportKind::Events => Request::Events(events(import, path, &EVENT_FORMATS.map(|f| f.0))?),
         ImportKind::Stations => Request::Stations(events(import, path, &STATION_FORMATS.map(|f| f.0))?),
     })
@@ -180,9 +176,7 @@ fn catalog(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Cata
             O::Key(name) => request.key = Some(column(name)),
             O::Position(a, b) => request.position = Some((column(a), column(b))),
             O::Motion(a, b) => request.motion = Some((column(a), column(b))),
-            O::Units(units) => {
-                request.units = units.iter().map(|(c, u, _)| (column(c), u.clone())).collect()
-            }
+            O::Units(units) => request.units = units.iter().map(|(c, u, _)| (column(c), u.clone())).collect(),
             O::SortedBy(names) => request.sorted_by = names.iter().map(column).collect(),
             O::Append(_) => request.existing = Existing::Append,
             O::Replace(_) => request.existing = Existing::Replace,
@@ -203,7 +197,8 @@ fn catalog(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Cata
             }
             O::Where(e) => return Err(later("WHERE of IMPORT CATALOG", e.span).into()),
             other => {
-                let options = "INTO, FORMAT, KEY, POSITION, MOTION, EPOCH, UNITS, NULLS, SORTED BY, APPEND and REPLACE";
+                let options =
+                    "INTO, FORMAT, KEY, POSITION, MOTION, EPOCH, UNITS, NULLS, SORTED BY, APPEND and REPLACE";
                 return Err(not_here(other, import, "catalogues", options));
             }
         }

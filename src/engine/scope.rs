@@ -196,7 +196,8 @@ impl Scope {
             }
         };
         let mut error = Diagnostic::new(format!("no column {shown}{place}"), span);
-        if let Some((_, help)) = VIRTUAL.iter().find(|v| !name.quoted && v.0.eq_ignore_ascii_case(&name.text)) {
+        if let Some((_, help)) = VIRTUAL.iter().find(|v| !name.quoted && v.0.eq_ignore_ascii_case(&name.text))
+        {
             return error.help(*help);
         }
         error.help = match nearest(&name.text, names.iter().copied()) {

@@ -89,9 +89,8 @@ fn settings(context: &Context<'_>) -> Result<Batch> {
 /// Imports of archives that began and have not ended: their batches are in, REFRESH goes on.
 fn jobs(context: &Context<'_>) -> Result<Batch> {
     let sources = context.tables.catalogue().sources.iter().filter(|s| s.last_refresh.is_none());
-    let rows = sources.map(|s| {
-        some(&[&format!("import of `{}`", s.name), "not finished", &format!("REFRESH {}", s.name)])
-    });
+    let rows = sources
+        .map(|s| some(&[&format!("import of `{}`", s.name), "not finished", &format!("REFRESH {}", s.name)]));
     text_table(&["job", "state", "resume"], rows.collect())
 }
 

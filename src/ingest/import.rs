@@ -186,7 +186,12 @@ fn difference(old: &SourceEntry, wanted: &SourceEntry) -> String {
         let root = Path::new(OsStr::from_bytes(&old.root));
         return format!("imported from {}", root.display());
     }
-    if has_part(old, wanted) { "imported with other options" } else { "imported from an earlier state of the file" }.to_owned()
+    if has_part(old, wanted) {
+        "imported with other options"
+    } else {
+        "imported from an earlier state of the file"
+    }
+    .to_owned()
 }
 
 /// The spelling of a source name that is there already in another case.

@@ -159,7 +159,7 @@ fn digits(text: &str, count: usize) -> Option<(i64, &str)> {
 fn parse_date(text: &str) -> Result<(i64, &str), TimeError> {
     let malformed = || {
         let shown: String = text.chars().take(40).collect();
-        TimeError::new(&format!("`{shown}` is no time: a date is written 2024-02-29 or 2024-060"))
+        TimeError::new(format!("`{shown}` is no time: a date is written 2024-02-29 or 2024-060"))
     };
     let (year, rest) = digits(text, 4).ok_or_else(malformed)?;
     let year = year as i16;

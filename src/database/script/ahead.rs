@@ -17,9 +17,7 @@ use crate::ingest::import::preview::{self, Preview};
 use crate::ingest::import::put_source;
 use crate::lang::diagnostic::place;
 use crate::lang::parse;
-use crate::lang::syntax::{
-    self, Describe, Import, LetValue, Show, Statement, StatementKind, TextKind,
-};
+use crate::lang::syntax::{self, Describe, Import, LetValue, Show, Statement, StatementKind, TextKind};
 use crate::limits;
 use crate::store::{Catalogue, Snapshot};
 
@@ -333,8 +331,10 @@ impl<'a> Pass<'a> {
         let path = PathBuf::from(path);
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let is_pattern = name.contains(['*', '?']);
-        let directory = path.parent().map(|p| if p.as_os_str().is_empty() { ".".into() } else { p.to_owned() });
-        let is_written = self.written.iter().any(|w| *w == path || (is_pattern && w.parent() == path.parent()));
+        let directory =
+            path.parent().map(|p| if p.as_os_str().is_empty() { ".".into() } else { p.to_owned() });
+        let is_written =
+            self.written.iter().any(|w| *w == path || (is_pattern && w.parent() == path.parent()));
         !is_written && if is_pattern { directory.is_some_and(|d| d.is_dir()) } else { path.exists() }
     }
 

@@ -24,7 +24,10 @@ const FOREIGN: &[(&str, &str)] = &[
     ("LN", "LOG(x) is the natural logarithm"),
     ("LOG2", "LOG(x) / LOG(2)"),
     ("ARCTAN2", "ATAN2(y, x)"),
-    ("NOW", "a query has no clock, so that it gives the same answer tomorrow: write the time, or -P now=2024-02-29T10:00"),
+    (
+        "NOW",
+        "a query has no clock, so that it gives the same answer tomorrow: write the time, or -P now=2024-02-29T10:00",
+    ),
     ("CURRENT_TIMESTAMP", "a query has no clock: write the time, or -P now=2024-02-29T10:00"),
     ("GETDATE", "a query has no clock: write the time, or -P now=2024-02-29T10:00"),
     ("EXTRACT", "YEAR(t), MONTH(t), DAY(t), HOUR(t), DOY(t)"),

@@ -177,11 +177,9 @@ impl ExprBinder<'_> {
 
     pub(super) fn contains(&self, point: &syntax::Expr, region: &syntax::Expr) -> Result<Bound> {
         let Bound::Point { surface, lon, lat, .. } = self.bind(point)? else {
-            return Err(
-                Diagnostic::new("the first argument of CONTAINS is no position", point.span)
-                    .help("CONTAINS(POINT(ra, dec), CIRCLE(83.8, -5.4, 0.5)); better: pos IN CIRCLE(..)")
-                    .into()
-            );
+            return Err(Diagnostic::new("the first argument of CONTAINS is no position", point.span)
+                .help("CONTAINS(POINT(ra, dec), CIRCLE(83.8, -5.4, 0.5)); better: pos IN CIRCLE(..)")
+                .into());
         };
         match self.bind_region(region, surface)? {
             Bound::Region(area) => Ok(boolean(Expr::Inside { lon: Box::new(lon), lat: Box::new(lat), area })),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use arrow_array::types::Float64Type;
 use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use arrow_array::{ArrayRef, Float64Array};
 use arrow_schema::DataType;
 
@@ -126,7 +126,8 @@ fn in_unit(values: &ArrayRef, of: (&Column, &Column), notices: &mut Vec<String>)
         return Ok(values.clone());
     };
     let Some(unit) = &file.unit else {
-        notices.push(format!("`{}` has no unit in the file: it is read in {own}, as in the table", table.name));
+        notices
+            .push(format!("`{}` has no unit in the file: it is read in {own}, as in the table", table.name));
         return Ok(values.clone());
     };
     if unit.name == own.name {

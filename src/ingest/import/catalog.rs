@@ -120,11 +120,17 @@ pub fn import_catalog(writer: &mut Writer, request: &Request, how: How<'_>) -> R
     register(&mut catalogue, source, standing);
     writer.commit(catalogue)?;
     if request.motion.is_some() || request.epoch_year.is_some() || request.epoch_column.is_some() {
-        rows.notices.push("MOTION and EPOCH are kept with the table; AT EPOCH, which uses them, is not there yet".to_owned());
+        rows.notices.push(
+            "MOTION and EPOCH are kept with the table; AT EPOCH, which uses them, is not there yet"
+                .to_owned(),
+        );
     }
     let (rows_read, files) = (counted(count, "row"), counted(files.len(), "file"));
     let message = match old {
-        Some(_) => format!("appended {rows_read} from {files} to `{name}`, which has {} now", counted(batch.num_rows(), "row")),
+        Some(_) => format!(
+            "appended {rows_read} from {files} to `{name}`, which has {} now",
+            counted(batch.num_rows(), "row")
+        ),
         None => format!("imported {rows_read} from {files} into `{name}`"),
     };
     Ok(Imported { message, notices: rows.notices, problems: 0 })

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use arrow_array::cast::AsArray;
 
 use super::{
-    Existing, Imported, SIGNATURE, Standing, Word, absolute, counted, files, register, signature, spelled, standing,
+    Existing, Imported, SIGNATURE, Standing, Word, absolute, counted, files, register, signature, spelled,
+    standing,
 };
 use crate::error::{DataError, Error, Result};
 use crate::format::event::table::{
@@ -144,7 +145,8 @@ fn done(standing: Standing, rows: &str, (read, files): (usize, usize), name: &st
 const PROBLEMS_TOLD: usize = 20;
 
 fn told(all: &[DataError]) -> Vec<String> {
-    let mut lines: Vec<String> = all.iter().take(PROBLEMS_TOLD).map(ToString::to_string).collect();
+    let mut lines: Vec<String> =
+        all.iter().take(PROBLEMS_TOLD).map(|p| p.to_string().replace("\n  help: ", "; ")).collect();
     if all.len() > PROBLEMS_TOLD {
         lines.push(format!("and {} more problems", all.len() - PROBLEMS_TOLD));
     }

@@ -101,12 +101,15 @@ pub fn catalog(catalogue: &Catalogue, request: &Request) -> Result<Preview> {
     let (format, mut schema) = header(&files, &request)?;
     lines.push(format!("  format {}, {}", format.name(), counted(schema.columns.len(), "column")));
     let found = position_of(&schema, &request)?;
-    let names = found.as_ref().map(|p| format!("{},{}", schema.columns[p.lon].name, schema.columns[p.lat].name));
+    let names =
+        found.as_ref().map(|p| format!("{},{}", schema.columns[p.lon].name, schema.columns[p.lat].name));
     lines.push(format!("  {}", found.as_ref().map_or("no position columns", |p| p.assumed.as_str())));
     lines.push(match (request.sorted_by.as_slice(), &found) {
         ([], Some(_)) => "  rows in HEALPix order, with a k-d tree of their positions".to_owned(),
         ([], None) => "  rows in the order of the file".to_owned(),
-        (by, _) => format!("  rows sorted by {}", by.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(", ")),
+        (by, _) => {
+            format!("  rows sorted by {}", by.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(", "))
+        }
     });
     if found.is_some() {
         schema.columns.extend(hidden());

@@ -83,8 +83,7 @@ fn open(file: &Path, request: &Request) -> Result<Table> {
         wanted => wanted == table.format.name(),
     };
     if let Some(wanted) = format.filter(|f| !is_right(&f.text)) {
-        let message =
-            format!("{} is {}, not {}", file.display(), table.format.name(), wanted.text);
+        let message = format!("{} is {}, not {}", file.display(), table.format.name(), wanted.text);
         let help = "leave FORMAT out: the content of a file tells what it is";
         return Err(Diagnostic::new(message, wanted.span).help(help).into());
     }
@@ -96,7 +95,9 @@ fn open(file: &Path, request: &Request) -> Result<Table> {
             place: Some("line 1".to_owned()),
             offset: None,
             reason: format!("this text has one column, `{shown}`: it does not look like a table"),
-            help: Some("if it is one, say so with FORMAT csv; columns are separated by , ; | or tabs".to_owned()),
+            help: Some(
+                "if it is one, say so with FORMAT csv; columns are separated by , ; | or tabs".to_owned(),
+            ),
         })));
     }
     if let Some(taken) = table.schema.columns.iter().find(|c| HIDDEN.contains(&c.name.as_str())) {
@@ -221,4 +222,3 @@ fn with_nulls(rows: &mut Rows, request: &Request) -> Result<()> {
     }
     Ok(())
 }
-

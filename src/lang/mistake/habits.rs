@@ -45,7 +45,9 @@ pub(super) fn habit(m: &Mistake<'_>) -> Option<Diagnostic> {
 fn clause_order(m: &Mistake<'_>) -> Option<String> {
     let is_before = |word: &str| m.before.iter().any(|t| t.is(word));
     if m.found.is("FROM") && is_before("WHERE") && !is_before("FROM") {
-        return Some("the order is SELECT, FROM, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, OFFSET".to_owned());
+        return Some(
+            "the order is SELECT, FROM, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, OFFSET".to_owned(),
+        );
     }
     let is_open = m.before.iter().any(|t| t.text == "(");
     if m.found.is("WHERE") && !m.back_is(1, "WHERE") && is_before("WHERE") && !is_open {

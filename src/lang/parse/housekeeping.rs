@@ -64,7 +64,8 @@ pub(crate) fn describe(i: In<'_>) -> Res<'_, StatementKind> {
     let variable = map(lex::variable, |(name, span)| {
         Describe::Variable(Ident { text: name.to_owned(), quoted: false, span })
     });
-    let what = alt((variable, map(name, Describe::Name), map(query, |q| Describe::Query(strip(Box::new(q))))));
+    let what =
+        alt((variable, map(name, Describe::Name), map(query, |q| Describe::Query(strip(Box::new(q))))));
     map(preceded(kw("DESCRIBE"), what), StatementKind::Describe).parse(i)
 }
 
