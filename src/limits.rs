@@ -53,3 +53,5 @@ pub const TRUSTED_ALLOCATION_BYTES: usize = 1 << 20;
 pub const ROWS_SHOWN: usize = 40;
 /// Default memory budget of a statement, in bytes.
 pub const MEMORY_BYTES: usize = 4 << 30;
+/// Rows of the table `refusals`; what is beyond is counted in the footer.
+pub const REFUSALS: usize = 4_000_000;

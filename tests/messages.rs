@@ -288,7 +288,7 @@ fn copy_keeps_modes_and_links() {
         assert!(told.contains(want), "{told}");
     }
     let read_only = starquake::database::Options { is_read_only: true, ..Default::default() };
-    let database = starquake::database::Database::open(root.join("t.sqk"), false, read_only).unwrap();
+    let database = starquake::database::Database::open(root.join("t.sqk"), read_only).unwrap();
     let text = format!("COPY (SELECT id FROM t) TO '{}'", root.join("new.csv").display());
     let source = Source { name: "a".to_owned(), text };
     let how = (&mut Nothing as &mut dyn starquake::database::Output, &starquake::progress::Silent as _);

@@ -184,7 +184,14 @@ fn an_optimized_plan_answers_as_the_plan_that_was_bound() {
     let snapshot = store.snapshot().expect("a snapshot");
     let tables = Tables::new(&snapshot);
     let (notices, cancel) = (Notices::default(), Cancel::default());
-    let context = Context { tables: &tables, session: &db.session, notices: &notices, cancel: &cancel };
+    let context = Context {
+        tables: &tables,
+        session: &db.session,
+        notices: &notices,
+        cancel: &cancel,
+        threads: None,
+        analysis: None,
+    };
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 200,
         failure_persistence: None,

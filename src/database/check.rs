@@ -28,7 +28,14 @@ impl Database {
         let tables = Tables::new(&snapshot);
         let session = super::Session::default();
         let notices = Notices::default();
-        let context = Context { tables: &tables, session: &session, notices: &notices, cancel: &self.cancel };
+        let context = Context {
+            tables: &tables,
+            session: &session,
+            notices: &notices,
+            cancel: &self.cancel,
+            threads: self.pool.as_deref(),
+            analysis: None,
+        };
         let mut all = vec![];
         for name in tables.names().into_iter().filter(|n| n != "sources" && n != "refusals") {
             let Some(info) = tables.find(&name) else { continue };

@@ -19,7 +19,7 @@ use crate::progress::Progress;
 use crate::store::{Catalogue, SourceEntry, Writer};
 
 impl Database {
-    pub(super) fn import(&self, import: &Import, span: Span, run: &mut Run<'_>) -> Result<Outcome> {
+    pub(super) fn run_import(&self, import: &Import, span: Span, run: &mut Run<'_>) -> Result<Outcome> {
         let (request, _) = self.reading(run, |context, _| request::of(import, context))?;
         let mut writer = self.writer(span, run)?;
         let done = match &request {
@@ -27,8 +27,8 @@ impl Database {
             Request::Catalog(request) => {
                 import_catalog(&mut writer, request, (run.progress, &|| self.cancel.check()))
             }
-            Request::Events(request) => import_events(&mut writer, request),
-            Request::Stations(request) => import_stations(&mut writer, request),
+            Request::Events(request) => import_events(&mut writer, request, &|| self.cancel.check()),
+            Request::Stations(request) => import_stations(&mut writer, request, &|| self.cancel.check()),
         };
         let Imported { message, notices, problems } =
             done.map_err(|e| request::at_path(e, import.path.span))?;
@@ -108,7 +108,7 @@ impl Database {
         refresh::refresh(writer, &job)
     }
 
-    pub(super) fn refresh(
+    pub(super) fn run_refresh(
         &self,
         what: (bool, Option<&Ident>),
         span: Span,

@@ -3,8 +3,8 @@
 use super::import::waveform_sources;
 use super::request::{self, Request};
 use super::{Database, Outcome, Run, copy, give_batch, plan_of};
+use crate::engine::analyze;
 use crate::engine::bind::Context;
-use crate::engine::plan;
 use crate::engine::show::text_table;
 use crate::error::{Diagnostic, Result};
 use crate::index::archive::Archive;
@@ -124,6 +124,7 @@ fn outline_copy(copy: &Copy, context: &Context<'_>) -> Result<Vec<String>> {
     let target = copy::target(copy, context)?;
     target.may_be_written(copy.to.span)?;
     let mut lines = vec![format!("copy {}", target.outline())];
-    lines.extend(plan::explain(&plan_of(&copy.query, context)?).into_iter().map(|l| format!("  {l}")));
+    let plan = analyze::explain(&plan_of(&copy.query, context)?, context)?;
+    lines.extend(plan.into_iter().map(|l| format!("  {l}")));
     Ok(lines)
 }

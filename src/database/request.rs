@@ -187,7 +187,9 @@ fn catalog(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Cata
             }
             O::Frame(name) if name.text.eq_ignore_ascii_case("icrs") => {}
             O::Frame(name) => return Err(later("a FRAME other than icrs", name.span).into()),
-            O::EpochYear(n) => request.epoch_year = Some(year(&n.text, n.span)?),
+            O::EpochYear(n) => {
+                request.epoch_year = Some(year(&Binder::new(*context).figure(n)?, n.span)?);
+            }
             O::EpochColumn(name) => request.epoch_column = Some(column(name)),
             O::Format(ident) => request.format = Some(known_format(ident, "catalogues", FORMATS)?),
             O::Time(name, _) => {

@@ -38,14 +38,7 @@ impl Database {
             let outcome = self
                 .statement(statement, &mut inner)
                 .map_err(|e| outward(placed(e, statement, &source), &here))?;
-            whole.notices.extend(outcome.notices);
-            whole.footer.extend(outcome.footer);
-            whole.unreadable += outcome.unreadable;
-            whole.message = match (whole.message.take(), outcome.message) {
-                (Some(before), Some(line)) => Some(format!("{before}\n{line}")),
-                (before, line) => before.or(line),
-            };
-            whole.rows = outcome.rows.map(|n| n + whole.rows.unwrap_or(0)).or(whole.rows);
+            whole = whole.and(outcome);
         }
         Ok(whole)
     }

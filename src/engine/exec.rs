@@ -16,7 +16,7 @@ use crate::limits;
 use crate::model::table::{Batch, Schema};
 
 /// Batches of a plan, in order.
-pub type Rows<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
+pub type Rows<'a> = Box<dyn Iterator<Item = Result<Batch>> + Send + 'a>;
 
 /// One row without columns.
 pub fn one_row() -> Result<Batch> {
@@ -49,8 +49,15 @@ pub fn one(node: &Node, batches: Vec<Batch>) -> Result<Batch> {
     }
 }
 
-/// The rows of a plan.
+/// The rows of a plan; counted where the statement is analysed.
 pub fn rows<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
+    match context.analysis {
+        Some(analysis) => analysis.watch(node, || start(node, context)),
+        None => start(node, context),
+    }
+}
+
+fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
     context.cancel.check()?;
     match &node.plan {
         Plan::One => Ok(Box::new(std::iter::once(one_row()))),
@@ -155,7 +162,7 @@ pub fn chunks<'a>(batch: Batch) -> Rows<'a> {
 fn map_parallel<'a>(
     input: Rows<'a>,
     context: &'a Context<'a>,
-    f: impl Fn(Batch) -> Result<Batch> + Sync + 'a,
+    f: impl Fn(Batch) -> Result<Batch> + Send + Sync + 'a,
 ) -> Result<Rows<'a>> {
     let width = rayon::current_num_threads() * 2;
     let mut input = input;

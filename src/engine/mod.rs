@@ -1,9 +1,12 @@
 //! From a syntax tree and a snapshot to batches: the binder settles names, units and types, the plan says what is
 //! done, the executor does it.
 
+pub mod analyze;
 pub mod bind;
+pub mod estimate;
 pub mod exec;
 pub mod expr;
+pub mod indexes;
 pub mod ops;
 pub mod optimize;
 pub mod plan;

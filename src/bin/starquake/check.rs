@@ -30,8 +30,8 @@ fn checked(path: &Path, place: Result<PathBuf, String>, rows: &Rows, streams: St
     // Without a database the statements are bound against an empty one.
     let empty = tempfile::tempdir().map_err(|e| Error::io("create", "a temporary directory", e))?;
     let database = match &found {
-        Some(place) => Database::open(place, false, Options { is_read_only: true, ..Options::default() })?,
-        None => Database::open(empty.path().join("none.sqk"), true, Options::default())?,
+        Some(place) => Database::open(place, Options { is_read_only: true, ..Options::default() })?,
+        None => Database::create(empty.path().join("none.sqk"), Options::default())?,
     };
     let target = Target::new(None, None, streams).map_err(|m| Error::refused(m, ""))?;
     let mut runner = Runner::new(&database, target, Manner::default());

@@ -185,7 +185,7 @@ impl<'a> Pass<'a> {
         let tables = Tables::planned(&self.snapshot, &self.catalogue);
         let notices = Notices::default();
         let (session, cancel) = (&self.session, &self.stopped);
-        work(&Context { tables: &tables, session, notices: &notices, cancel })
+        work(&Context { tables: &tables, session, notices: &notices, cancel, threads: None, analysis: None })
     }
 
     fn query(&self, query: &syntax::Query) -> Result<()> {

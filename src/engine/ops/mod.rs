@@ -8,6 +8,7 @@ pub mod hash;
 pub mod join;
 pub mod matching;
 pub mod pair;
+pub mod prune;
 pub mod relate;
 pub mod scan;
 pub mod sort;

@@ -25,6 +25,8 @@ use crate::store::{Catalogue, SegmentBuilder, SourceEntry, TableEntry, Writer};
 
 type Read<T> = fn(&Path, &mut dyn BufRead) -> Result<T>;
 type Sniff = fn(&[u8]) -> bool;
+/// An error once somebody asks to stop.
+type Stop<'a> = &'a dyn Fn() -> Result<()>;
 
 /// Event formats: name, recogniser, reader.
 pub const EVENT_FORMATS: [(&str, Sniff, Read<EventSet>); 4] = [
@@ -53,15 +55,15 @@ pub struct Request {
     pub existing: Existing,
 }
 
-/// Reads events and picks and commits them.
-pub fn import_events(writer: &mut Writer, request: &Request) -> Result<Imported> {
+/// Reads events and picks and commits them; until then `stop` can end it.
+pub fn import_events(writer: &mut Writer, request: &Request, stop: Stop<'_>) -> Result<Imported> {
     let (files, source) = prepare(request, "events", writer.catalogue())?;
     let standing = standing(writer.catalogue(), &source, request.existing)?;
     if standing == Standing::Same {
         return Ok(Imported::nothing(&source.name));
     }
     let mut all = EventSet::default();
-    let (sets, problems) = read_all(&files, &EVENT_FORMATS, request.format.as_ref(), "events")?;
+    let (sets, problems) = read_all(&files, &EVENT_FORMATS, (request.format.as_ref(), "events"), stop)?;
     let read = (sets.len(), files.len());
     all.problems = problems;
     for set in sets {
@@ -72,6 +74,7 @@ pub fn import_events(writer: &mut Writer, request: &Request) -> Result<Imported>
     if all.events.is_empty() && !all.problems.is_empty() {
         return Err(Error::Data(Box::new(all.problems.swap_remove(0))));
     }
+    stop()?;
     let mut notices = told(&all.problems);
     let repeated = without_repeats(&mut all);
     if repeated > 0 {
@@ -93,6 +96,7 @@ pub fn import_events(writer: &mut Writer, request: &Request) -> Result<Imported>
     sort_events(&mut all.events);
     sort_picks(&mut all.picks);
     number_events(&mut all.events);
+    stop()?;
     let mut catalogue = writer.catalogue().clone();
     register(&mut catalogue, source, standing);
     let events = SegmentBuilder::new("rows").batch(&events_batch(&all.events)?);
@@ -104,15 +108,15 @@ pub fn import_events(writer: &mut Writer, request: &Request) -> Result<Imported>
     Ok(Imported { message: done(standing, &rows, read, &name), notices, problems: all.problems.len() as u64 })
 }
 
-/// Reads stations and commits them.
-pub fn import_stations(writer: &mut Writer, request: &Request) -> Result<Imported> {
+/// Reads stations and commits them; until then `stop` can end it.
+pub fn import_stations(writer: &mut Writer, request: &Request, stop: Stop<'_>) -> Result<Imported> {
     let (files, source) = prepare(request, "stations", writer.catalogue())?;
     let standing = standing(writer.catalogue(), &source, request.existing)?;
     if standing == Standing::Same {
         return Ok(Imported::nothing(&source.name));
     }
     let mut rows: Vec<StationRow> = vec![];
-    let (sets, mut faults) = read_all(&files, &STATION_FORMATS, request.format.as_ref(), "stations")?;
+    let (sets, mut faults) = read_all(&files, &STATION_FORMATS, (request.format.as_ref(), "stations"), stop)?;
     let read = (sets.len(), files.len());
     for set in sets {
         rows.extend(set.stations);
@@ -245,12 +249,12 @@ fn without_known(all: &mut EventSet, known: &HashSet<String>) -> usize {
 fn read_all<T>(
     files: &[PathBuf],
     formats: &[(&str, Sniff, Read<T>)],
-    wanted: Option<&Word>,
-    what: &str,
+    how: (Option<&Word>, &str),
+    stop: Stop<'_>,
 ) -> Result<(Vec<T>, Vec<DataError>)> {
     let (mut sets, mut problems) = (vec![], vec![]);
     for file in files {
-        match read_one(file, formats, wanted, what) {
+        match read_one(file, formats, how, stop) {
             Ok(set) => sets.push(set),
             Err(Error::Data(fault)) if files.len() > 1 => problems.push(*fault),
             Err(Error::Io { action, path, source }) if files.len() > 1 => problems.push(DataError {
@@ -284,9 +288,10 @@ pub(super) fn recognised<'a, T>(
 fn read_one<T>(
     file: &Path,
     formats: &[(&str, Sniff, Read<T>)],
-    wanted: Option<&Word>,
-    what: &str,
+    (wanted, what): (Option<&Word>, &str),
+    stop: Stop<'_>,
 ) -> Result<T> {
+    stop()?;
     let opened = File::open(file).map_err(|e| Error::io("open", file, e))?;
     let mut input = BufReader::with_capacity(1 << 16, opened);
     let head = input.fill_buf().map_err(|e| Error::io("read", file, e))?;
@@ -300,5 +305,31 @@ fn read_one<T>(
             help: Some(format!("known formats: {names}; FORMAT name skips the recogniser")),
         })));
     };
-    format.2(file, &mut input)
+    let read = format.2(file, &mut Stoppable { input, stop });
+    stop()?;
+    read
+}
+
+/// Input that fails once somebody asks to stop.
+struct Stoppable<'a, R> {
+    input: R,
+    stop: Stop<'a>,
+}
+
+impl<R: BufRead> std::io::Read for Stoppable<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        (self.stop)().map_err(std::io::Error::other)?;
+        self.input.read(out)
+    }
+}
+
+impl<R: BufRead> BufRead for Stoppable<'_, R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        (self.stop)().map_err(std::io::Error::other)?;
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.input.consume(count);
+    }
 }
