@@ -6,6 +6,7 @@ pub mod call;
 pub mod compare;
 pub mod correlate;
 pub mod expr;
+pub mod foreign;
 pub mod group;
 pub mod outer;
 pub mod output;

@@ -97,7 +97,8 @@ impl Binder<'_> {
         self.joined_item(item, None)
     }
 
-    fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
+    /// The rows of `$name`.
+    pub fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
             Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
             Some(Variable::Value(_) | Variable::List(_)) => {
@@ -125,7 +126,7 @@ impl Binder<'_> {
         if let Some(info) = tables.find(&last.text).filter(|info| !last.quoted || info.name == last.text) {
             return Ok(scan(&info, None));
         }
-        let catalogue = tables.snapshot.catalogue();
+        let catalogue = tables.catalogue();
         let source = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&last.text));
         let rows_of = source.and_then(|s| match s.kind.as_str() {
             "waveforms" => Some("segments"),
@@ -141,7 +142,7 @@ impl Binder<'_> {
 
     fn no_table(&self, name: &Ident) -> Diagnostic {
         let names = self.context.tables.names();
-        let sources = self.context.tables.snapshot.catalogue().sources.iter().map(|s| s.name.as_str());
+        let sources = self.context.tables.catalogue().sources.iter().map(|s| s.name.as_str());
         let near = nearest(&name.text, names.iter().map(String::as_str).chain(sources));
         let help = match near {
             Some(near) => format!("did you mean `{near}`? (SHOW TABLES lists them)"),
