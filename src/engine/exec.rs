@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::bind::Context;
 use super::expr::{Expr, arrow_error};
-use super::ops::{aggregate, archive, join, matching, relate, scan, sort};
+use super::ops::{aggregate, apply, archive, join, matching, relate, scan, sort};
 use super::plan::{Node, Plan, SortKey};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -102,6 +102,9 @@ fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
             join::join(*kind, (left, right), on, (&node.schema(), context))
         }
         Plan::Match(plan) => matching::run(plan, node, context),
+        Plan::Apply { input, outer, query } => {
+            Ok(apply::apply(rows(input, context)?, outer, query, (node.schema(), context)))
+        }
         Plan::Gaps { codes, during, longer_ns, tolerance_samples } => {
             let archive = context.tables.archive()?;
             let batch = archive::gaps(archive, (codes, *during), (*longer_ns, *tolerance_samples), context)?;

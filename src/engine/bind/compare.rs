@@ -76,7 +76,8 @@ pub fn compare_expr(
     Ok(Expr::Compare(compare_op(op), Box::new(l.expr), Box::new(r.expr)))
 }
 
-fn comparable(
+/// Two values in the types and units in which they can be compared.
+pub fn comparable(
     binder: &ExprBinder<'_>,
     left: (Typed, &syntax::Expr),
     right: (Typed, &syntax::Expr),

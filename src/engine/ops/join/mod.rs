@@ -1,5 +1,11 @@
-//! JOIN: equal values by hashing, other conditions on the pairs that remain; a loop over all pairs only where no
-//! equality is given. Left order is kept, partners come in right order.
+//! JOIN: equal values by hashing, ranges and distances by an index of the right side (`pairs`), other conditions on
+//! the pairs that remain; a loop over all pairs only where nothing else is given. Left order is kept, partners come
+//! in right order, those of a distance nearest first.
+
+mod groups;
+mod interval;
+mod near;
+mod pairs;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::bind::Context;
 use crate::engine::exec::{Rows, chunks};
-use crate::engine::expr::{arrow_error, cast, floats, whole, without_negative_zero};
+use crate::engine::expr::{Expr, arrow_error, cast, floats, whole, without_negative_zero};
 use crate::engine::plan::JoinCondition;
 use crate::error::{Error, Result};
 use crate::lang::syntax::JoinKind;
@@ -27,11 +33,14 @@ pub fn join<'a>(
     kind: JoinKind,
     sides: (Batch, Batch),
     on: &JoinCondition,
-    out: (&Schema, &Context<'_>),
+    out: (&Schema, &'a Context<'a>),
 ) -> Result<Rows<'a>> {
+    if on.equal.is_empty() {
+        return pairs::run(kind, sides, on, out);
+    }
     let (left, right) = &sides;
     let (schema, context) = out;
-    let finder = Finder::new(left, right, on)?;
+    let finder = Table::new(left, right, on)?;
     let mut pairs: (Vec<u32>, Vec<u32>) = (vec![], vec![]);
     let mut matched = vec![false; left.num_rows()];
     let mut block: (Vec<u32>, Vec<u32>) = (vec![], vec![]);
@@ -39,7 +48,7 @@ pub fn join<'a>(
         finder.partners(row, &mut block);
         if block.0.len() >= PAIR_BATCH_ROWS || row as usize + 1 == left.num_rows() {
             context.cancel.check()?;
-            let (l, r) = kept_pairs(&mut block, left, right, on)?;
+            let (l, r) = kept_pairs(std::mem::take(&mut block), (left, right), on.residual.as_ref())?;
             l.iter().for_each(|&i| matched[i as usize] = true);
             if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
                 pairs.0.extend(l);
@@ -138,15 +147,14 @@ pub fn with_rows(schema: &Schema, columns: Vec<ArrayRef>, rows: usize) -> Result
     Batch::try_new_with_options(schema.arrow(), columns, &options).map_err(arrow_error)
 }
 
-/// The pairs of a block for which the residual condition is TRUE; empties the block.
-fn kept_pairs(
-    block: &mut (Vec<u32>, Vec<u32>),
-    left: &Batch,
-    right: &Batch,
-    on: &JoinCondition,
+/// The pairs of a block for which the condition (over left, then right columns) is TRUE.
+pub fn kept_pairs(
+    block: (Vec<u32>, Vec<u32>),
+    sides: (&Batch, &Batch),
+    residual: Option<&Expr>,
 ) -> Result<(Vec<u32>, Vec<u32>)> {
-    let (l, r) = (std::mem::take(&mut block.0), std::mem::take(&mut block.1));
-    let Some(residual) = &on.residual else { return Ok((l, r)) };
+    let ((l, r), (left, right)) = (block, sides);
+    let Some(residual) = residual else { return Ok((l, r)) };
     let mut used = vec![];
     residual.columns(&mut |i| used.push(i));
     used.sort_unstable();
@@ -173,14 +181,6 @@ fn kept_pairs(
     Ok((kept(&rows_l), kept(&rows_r)))
 }
 
-/// Finds the right rows that may pair with a left row.
-enum Finder {
-    /// Without equalities every right row may.
-    All(u32),
-    /// Those of equal keys.
-    ByKey(Box<Table>),
-}
-
 /// Rows of both sides by key.
 struct Table {
     left: Keys,
@@ -199,11 +199,8 @@ struct Keys {
 /// No further row.
 const END: u32 = u32::MAX;
 
-impl Finder {
-    fn new(left: &Batch, right: &Batch, on: &JoinCondition) -> Result<Finder> {
-        if on.equal.is_empty() {
-            return Ok(Finder::All(right.num_rows() as u32));
-        }
+impl Table {
+    fn new(left: &Batch, right: &Batch, on: &JoinCondition) -> Result<Table> {
         let mut columns: (Vec<ArrayRef>, Vec<ArrayRef>) = (vec![], vec![]);
         for (l, r) in &on.equal {
             let (l, r) = (l.eval(left)?, r.eval(right)?);
@@ -222,27 +219,19 @@ impl Finder {
                 next[row] = heads.insert(*hash, row as u32).unwrap_or(END);
             }
         }
-        Ok(Finder::ByKey(Box::new(Table { left, right, heads, next })))
+        Ok(Table { left, right, heads, next })
     }
 
     fn partners(&self, row: u32, block: &mut (Vec<u32>, Vec<u32>)) {
-        match self {
-            Finder::All(count) => {
-                block.0.extend(std::iter::repeat_n(row, *count as usize));
-                block.1.extend(0..*count);
+        let Table { left, right, heads, next } = self;
+        let hash = left.hashes.get(row as usize).copied().flatten();
+        let mut at = hash.and_then(|h| heads.get(&h)).copied().unwrap_or(END);
+        while at != END {
+            if right.keys.row(at as usize).as_ref() == left.keys.row(row as usize).as_ref() {
+                block.0.push(row);
+                block.1.push(at);
             }
-            Finder::ByKey(table) => {
-                let Table { left, right, heads, next } = &**table;
-                let hash = left.hashes.get(row as usize).copied().flatten();
-                let mut at = hash.and_then(|h| heads.get(&h)).copied().unwrap_or(END);
-                while at != END {
-                    if right.keys.row(at as usize).as_ref() == left.keys.row(row as usize).as_ref() {
-                        block.0.push(row);
-                        block.1.push(at);
-                    }
-                    at = next[at as usize];
-                }
-            }
+            at = next[at as usize];
         }
     }
 }
