@@ -3,9 +3,10 @@
 mod check;
 mod copy;
 mod import;
+mod settings;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub use crate::engine::session::{Cancel, Session};
 
@@ -30,6 +31,10 @@ pub struct Options {
     pub is_read_only: bool,
     /// Most rows an answer may have; more is an error.
     pub max_rows: Option<u64>,
+    /// Memory of a statement, in bytes, where the session does not SET it; without either, a part of the machine's.
+    pub memory_bytes: Option<usize>,
+    /// Threads of a statement, where the session does not SET them; without either, those of rayon's global pool.
+    pub threads: Option<usize>,
 }
 
 /// A database directory `NAME.sqk`. Cheap to open; readers never wait for a writer.
@@ -38,6 +43,8 @@ pub struct Database {
     store: Store,
     options: Options,
     cancel: Arc<Cancel>,
+    /// The threads of the last statement that asked for so many.
+    threads: Mutex<Option<Arc<rayon::ThreadPool>>>,
 }
 
 /// Receives the rows of an answer.
@@ -78,7 +85,8 @@ impl Database {
     pub fn open(path: impl AsRef<Path>, create: bool, options: Options) -> Result<Database> {
         let path = path.as_ref();
         let store = if create { Store::open_or_create(path)? } else { Store::open(path)? };
-        Ok(Database { store, options, cancel: Arc::new(Cancel::default()) })
+        let threads = Mutex::default();
+        Ok(Database { store, options, cancel: Arc::new(Cancel::default()), threads })
     }
 
     /// Where it is.
@@ -156,7 +164,16 @@ impl Database {
         let tables = Tables::new(&snapshot);
         let notices = Notices::default();
         let session = run.session.clone();
-        let context = Context { tables: &tables, session: &session, notices: &notices, cancel: &self.cancel };
+        let budget = self.budget(&session)?;
+        let threads = self.threads(&session)?;
+        let context = Context {
+            tables: &tables,
+            session: &session,
+            notices: &notices,
+            cancel: &self.cancel,
+            budget: &budget,
+            threads: threads.as_deref(),
+        };
         let value = work(&context, run)?;
         if let Some(refusals) = notices.refusals() {
             run.session.refusals = Some(refusals);
@@ -211,18 +228,6 @@ impl Database {
         })?;
         run.session.variables.insert(name.text.clone(), variable);
         Ok(outcome)
-    }
-
-    fn set(&self, name: &syntax::Ident, value: &syntax::Expr, run: &mut Run<'_>) -> Result<Outcome> {
-        let known = ["window_cache", "memory", "threads"];
-        if !known.iter().any(|k| k.eq_ignore_ascii_case(&name.text)) {
-            return Err(Diagnostic::new(format!("unknown setting `{}`", name.text), name.span)
-                .help(format!("the settings are {}", known.join(", ")))
-                .into());
-        }
-        let text = run.source.text.get(value.span.start..value.span.end).unwrap_or("").to_owned();
-        run.session.settings.insert(name.text.to_ascii_lowercase(), text);
-        Ok(Outcome::default())
     }
 
     fn show(&self, what: &Show, run: &mut Run<'_>) -> Result<Outcome> {
@@ -298,10 +303,10 @@ fn plan_of(query: &syntax::Query, context: &Context<'_>) -> Result<Node> {
 
 /// Gives the rows of a plan out, and counts them.
 fn give(node: &Node, context: &Context<'_>, output: &mut dyn Output, max_rows: Option<u64>) -> Result<u64> {
-    let batches = exec::rows(node, context)?;
+    let mut batches = context.install(|| exec::rows(node, context))?;
     output.begin(&node.schema())?;
     let mut rows = 0;
-    for batch in batches {
+    while let Some(batch) = context.install(|| batches.next()) {
         let batch = batch?;
         context.cancel.check()?;
         rows += batch.num_rows() as u64;

@@ -28,7 +28,16 @@ impl Database {
         let tables = Tables::new(&snapshot);
         let session = super::Session::default();
         let notices = Notices::default();
-        let context = Context { tables: &tables, session: &session, notices: &notices, cancel: &self.cancel };
+        let budget = self.budget(&session)?;
+        let threads = self.threads(&session)?;
+        let context = Context {
+            tables: &tables,
+            session: &session,
+            notices: &notices,
+            cancel: &self.cancel,
+            budget: &budget,
+            threads: threads.as_deref(),
+        };
         let mut all = vec![];
         for name in tables.names().into_iter().filter(|n| n != "sources" && n != "refusals") {
             let Some(info) = tables.find(&name) else { continue };
@@ -45,7 +54,8 @@ impl Database {
             let node = Node { plan, columns: out };
             let mut hash = ContentHash::new(&node.schema());
             let mut rows = 0;
-            for batch in exec::rows(&node, &context)? {
+            let mut batches = context.install(|| exec::rows(&node, &context))?;
+            while let Some(batch) = context.install(|| batches.next()) {
                 let batch = batch?;
                 rows += batch.num_rows() as u64;
                 hash.update(&batch)?;

@@ -2,6 +2,7 @@
 //! done, the executor does it.
 
 pub mod bind;
+pub mod budget;
 pub mod exec;
 pub mod expr;
 pub mod ops;
@@ -10,4 +11,5 @@ pub mod plan;
 pub mod scope;
 pub mod session;
 pub mod show;
+pub mod stream;
 pub mod tables;

@@ -198,7 +198,7 @@ fn open(arguments: &Arguments, creates: bool) -> Result<Result<Database, u8>, St
             "there is no database {path}\n  help: `starquake {path} import ...` makes one; `starquake demo` shows one"
         ));
     }
-    let options = Options { is_read_only: arguments.common.read_only, max_rows: None };
+    let options = Options { is_read_only: arguments.common.read_only, ..Options::default() };
     Ok(Database::open(&path, creates, options).map_err(|error| {
         exit::tell(&error, None, None, Streams::new(arguments.common.color).stderr_color);
         exit::code_of(&error)

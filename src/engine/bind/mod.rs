@@ -18,9 +18,11 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::ArrayRef;
+use rayon::ThreadPool;
 
 use self::expr::ExprBinder;
 use self::value::{Bound, Typed};
+use super::budget::Budget;
 use super::exec;
 use super::expr::{Expr, Literal};
 use super::optimize::optimize;
@@ -43,6 +45,20 @@ pub struct Context<'a> {
     pub notices: &'a Notices,
     /// Ctrl-C.
     pub cancel: &'a Cancel,
+    /// Memory.
+    pub budget: &'a Budget,
+    /// Threads; the program's own when absent.
+    pub threads: Option<&'a ThreadPool>,
+}
+
+impl Context<'_> {
+    /// Runs work on the threads of the statement.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match self.threads {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
 }
 
 /// Binds one statement.
@@ -211,12 +227,15 @@ impl<'a> Binder<'a> {
     /// Does the query have a row?
     pub fn exists(&self, query: &Query, scope: &Scope) -> Result<bool> {
         let node = self.subquery(query, scope)?;
-        for batch in exec::rows(&node, &self.context)? {
-            if batch?.num_rows() > 0 {
-                return Ok(true);
+        let context = self.context;
+        context.install(|| {
+            for batch in exec::rows(&node, &context)? {
+                if batch?.num_rows() > 0 {
+                    return Ok(true);
+                }
             }
-        }
-        Ok(false)
+            Ok(false)
+        })
     }
 }
 

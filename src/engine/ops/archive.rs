@@ -89,7 +89,9 @@ pub fn segments(archive: &Archive) -> Result<Batch> {
     }
     rows.sort_by_cached_key(|(part, code, row)| {
         let segment = part.segment(*row);
-        (code.clone(), segment.start, part.path(part.file_of(*row)).to_vec(), segment.byte_offset)
+        let part: &Part = part;
+        let path = part.path(part.file_of(*row));
+        (code.clone(), segment.start, path, segment.byte_offset, part.source.as_str())
     });
     let mut text = Texts::default();
     let mut ints: [Vec<i64>; 5] = Default::default();

@@ -139,7 +139,7 @@ pub fn with_rows(schema: &Schema, columns: Vec<ArrayRef>, rows: usize) -> Result
 }
 
 /// The pairs of a block for which the residual condition is TRUE; empties the block.
-fn kept_pairs(
+pub fn kept_pairs(
     block: &mut (Vec<u32>, Vec<u32>),
     left: &Batch,
     right: &Batch,
@@ -247,7 +247,8 @@ impl Finder {
     }
 }
 
-fn key_type(l: &ArrayRef, r: &ArrayRef) -> Type {
+/// The type in which two columns are compared.
+pub fn key_type(l: &ArrayRef, r: &ArrayRef) -> Type {
     let kind = |a: &ArrayRef| Type::of(a.data_type()).unwrap_or(Type::Null);
     match (kind(l), kind(r)) {
         (Type::Null, other) | (other, Type::Null) => other,
@@ -259,7 +260,7 @@ fn key_type(l: &ArrayRef, r: &ArrayRef) -> Type {
 
 /// The widest type of the kind, -0 made 0: equal values have equal bytes. A float that is no integer is NULL among
 /// integers: it equals none.
-fn normal(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
+pub fn normal(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
     match (Type::of(array.data_type()), kind) {
         (Some(Type::Float), Type::Int) => {
             let values = floats(array)?;

@@ -1,0 +1,409 @@
+//! JOIN on equal values. The rows of the right side lie by key; left rows are looked up as they come, block by block
+//! on all threads, and the pairs of some of them at a time become rows. Where the left side is the smaller one, the
+//! right side is first reduced to the rows that have a partner. Left order is kept, partners come in right order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow_buffer::NullBuffer;
+use arrow_select::filter::filter_record_batch;
+use rayon::prelude::*;
+
+use super::group::words::Words;
+use super::group::{BlockKeys, Layout, PARTITIONS, Partition};
+use super::join::{kept_pairs, key_type, normal, taken, with_rows, with_unmatched};
+use crate::engine::bind::Context;
+use crate::engine::budget::batch_bytes;
+use crate::engine::exec::{chunks, collect_one, one, tasks};
+use crate::engine::expr::{Expr, arrow_error};
+use crate::engine::plan::{JoinCondition, Node, Plan};
+use crate::engine::stream::{Rows, Task, Tasks, in_order, ready};
+use crate::error::{Error, Result};
+use crate::lang::syntax::JoinKind;
+use crate::limits;
+use crate::model::table::{Batch, Schema, Type};
+
+/// No group: a key that the other side does not have, or NULL.
+const NONE: u32 = u32::MAX;
+
+/// Is there an equality to hash by?
+pub fn can(on: &JoinCondition) -> bool {
+    !on.equal.is_empty()
+}
+
+/// Joins two inputs; `out` is the schema of the result.
+pub fn join<'a>(
+    kind: JoinKind,
+    sides: (&'a Node, &'a Node),
+    on: &'a JoinCondition,
+    out: (Schema, &'a Context<'a>),
+) -> Result<Rows<'a>> {
+    let (left, right) = sides;
+    let (schema, context) = out;
+    let keys = KeyTypes::new(sides, on)?;
+    let is_left_smaller = match (rows_at_most(left, context), rows_at_most(right, context)) {
+        (Some(l), Some(r)) => l < r / 2,
+        _ => false,
+    };
+    let (lookup, rows, input) = if is_left_smaller {
+        let left = collect_one(left, context)?;
+        let (table, groups) = Table::build(&keys.columns(&left, 0)?, left.num_rows(), context)?;
+        let (rows, right_groups) = partners_of(&table, right, &keys, context)?;
+        let partners = Partners::new(&right_groups, table.groups());
+        (Lookup { groups: Groups::Known(groups), partners }, rows, ready(chunks(left)))
+    } else {
+        let rows = collect_one(right, context)?;
+        let (table, groups) = Table::build(&keys.columns(&rows, 1)?, rows.num_rows(), context)?;
+        let partners = Partners::new(&groups, table.groups());
+        drop(groups);
+        (Lookup { groups: Groups::ByKey(Box::new(table)), partners }, rows, tasks(left, context)?)
+    };
+    let side = Arc::new(Side { kind, on, keys, lookup, rows, schema, counts: Counts::default() });
+    Ok(side.rows_of(input, context))
+}
+
+/// Rows of a plan, where a bound is known before it runs.
+fn rows_at_most(node: &Node, context: &Context<'_>) -> Option<usize> {
+    match &node.plan {
+        Plan::One => Some(1),
+        Plan::Rows(batches) => Some(batches.iter().map(Batch::num_rows).sum()),
+        Plan::Scan(scan) => context.tables.find(&scan.table)?.rows.and_then(|r| usize::try_from(r).ok()),
+        Plan::Filter { input, .. } | Plan::Project { input, .. } | Plan::Aggregate { input, .. } => {
+            rows_at_most(input, context)
+        }
+        Plan::Sort { input, top, .. } => Some(rows_at_most(input, context)?.min(top.unwrap_or(usize::MAX))),
+        Plan::Limit { input, count, .. } => {
+            let most = rows_at_most(input, context).unwrap_or(usize::MAX).min(count.unwrap_or(usize::MAX));
+            (most < usize::MAX).then_some(most)
+        }
+        Plan::Distinct(input) => rows_at_most(input, context),
+        Plan::Shared(shared) => match shared.rows.get() {
+            Some(rows) => Some(rows.iter().map(Batch::num_rows).sum()),
+            None => rows_at_most(&shared.node, context),
+        },
+        _ => None,
+    }
+}
+
+/// The expressions of both sides' keys, and the types in which they are compared.
+struct KeyTypes<'a> {
+    equal: &'a [(Expr, Expr)],
+    kinds: Vec<Type>,
+}
+
+impl<'a> KeyTypes<'a> {
+    fn new(sides: (&Node, &Node), on: &'a JoinCondition) -> Result<KeyTypes<'a>> {
+        let (left, right) = (sides.0.schema().empty(), sides.1.schema().empty());
+        let kind = |(l, r): &(Expr, Expr)| Ok(key_type(&l.eval(&left)?, &r.eval(&right)?));
+        let kinds = on.equal.iter().map(kind).collect::<Result<_>>()?;
+        Ok(KeyTypes { equal: &on.equal, kinds })
+    }
+
+    /// The keys of some rows of side 0 or 1.
+    fn columns(&self, rows: &Batch, side: usize) -> Result<Vec<ArrayRef>> {
+        let value = |((l, r), kind): (&(Expr, Expr), &Type)| {
+            normal(&(if side == 0 { l } else { r }).eval(rows)?, *kind)
+        };
+        self.equal.iter().zip(&self.kinds).map(value).collect()
+    }
+}
+
+/// A NULL in any part of a key pairs with nothing.
+fn nulls_of(columns: &[ArrayRef]) -> Option<NullBuffer> {
+    let nulls = columns.iter().fold(None, |nulls: Option<NullBuffer>, c| {
+        NullBuffer::union(nulls.as_ref(), c.logical_nulls().as_ref())
+    });
+    nulls.filter(|n| n.null_count() > 0)
+}
+
+/// The different keys of one side. A group is the number of a key: number within its partition, times
+/// `PARTITIONS`, plus partition.
+struct Table {
+    layout: Layout,
+    parts: Vec<Partition>,
+}
+
+impl Table {
+    /// Of the keys of all rows; and the group of each row.
+    fn build(columns: &[ArrayRef], rows: usize, context: &Context<'_>) -> Result<(Table, Vec<u32>)> {
+        if rows >= NONE as usize / PARTITIONS * PARTITIONS {
+            return Err(too_many_rows());
+        }
+        let layout = Layout::new(columns)?;
+        let starts: Vec<usize> = (0..rows).step_by(limits::BATCH_ROWS).collect();
+        let block = |start: &usize| {
+            let length = limits::BATCH_ROWS.min(rows - start);
+            let slices: Vec<ArrayRef> = columns.iter().map(|c| c.slice(*start, length)).collect();
+            BlockKeys::new(&slices, &layout, true)
+        };
+        let blocks: Vec<BlockKeys> = starts.par_iter().map(block).collect::<Result<_>>()?;
+        context.cancel.check()?;
+        let mut parts: Vec<Partition> = (0..PARTITIONS).map(|_| Partition::new(&layout)).collect();
+        let place = |(p, part): (usize, &mut Partition)| {
+            let of_block = |block: &BlockKeys| part.place(block, block.of_partition(p), 0);
+            blocks.iter().map(of_block).collect::<Result<Vec<_>>>()
+        };
+        let placed: Vec<Vec<Vec<u32>>> =
+            parts.par_iter_mut().enumerate().map(place).collect::<Result<_>>()?;
+        context.cancel.check()?;
+        let nulls = nulls_of(columns);
+        let groups = |(b, block): (usize, &BlockKeys)| {
+            let mut of_local = vec![NONE; block.firsts.len()];
+            for (p, numbers) in placed.iter().map(|blocks| &blocks[b]).enumerate() {
+                for (local, number) in block.of_partition(p).iter().zip(numbers) {
+                    of_local[*local as usize] = number * PARTITIONS as u32 + p as u32;
+                }
+            }
+            let mut groups = block.of_rows(of_local);
+            if let Some(nulls) = &nulls {
+                let is_null = |row: usize| nulls.is_null(starts[b] + row);
+                groups.iter_mut().enumerate().filter(|(row, _)| is_null(*row)).for_each(|(_, g)| *g = NONE);
+            }
+            groups
+        };
+        let groups: Vec<Vec<u32>> = blocks.par_iter().enumerate().map(groups).collect();
+        let table = Table { layout, parts };
+        let bytes = table.parts.iter().map(Partition::bytes).sum::<usize>() + rows * 3 * size_of::<u32>();
+        context.budget.take("the hash table of JOIN", bytes)?;
+        Ok((table, groups.concat()))
+    }
+
+    /// One more than the largest group.
+    fn groups(&self) -> usize {
+        self.parts.iter().map(|p| p.firsts.len()).max().unwrap_or(0) * PARTITIONS
+    }
+
+    /// The group of each row of the other side.
+    fn find(&self, columns: &[ArrayRef]) -> Result<Vec<u32>> {
+        let rows = columns.first().map_or(0, |c| c.len());
+        let nulls = nulls_of(columns);
+        let is_null = |row: usize| nulls.as_ref().is_some_and(|n| n.is_null(row));
+        let group = |number: Option<u32>, p: usize| number.map_or(NONE, |n| n * PARTITIONS as u32 + p as u32);
+        if let (true, Some(words)) = (self.layout.is_fixed(), Words::new(columns)?) {
+            let find = |row: usize| {
+                if is_null(row) {
+                    return NONE;
+                }
+                let hash = words.hash(row);
+                let p = hash as usize % PARTITIONS;
+                group(self.parts[p].find(hash, words.row(row)), p)
+            };
+            return Ok((0..rows).map(find).collect());
+        }
+        let block = BlockKeys::new(columns, &self.layout, false)?;
+        let of_local = (0..block.firsts.len() as u32).map(|local| {
+            let p = block.partition(local);
+            group(self.parts[p].find_group(&block, local), p)
+        });
+        let groups = block.of_rows(of_local.collect());
+        Ok(groups.into_iter().enumerate().map(|(row, g)| if is_null(row) { NONE } else { g }).collect())
+    }
+}
+
+fn too_many_rows() -> Error {
+    Error::Limit {
+        what: "one side of a JOIN".to_owned(),
+        limit: format!("{NONE} rows"),
+        help: "filter it first".to_owned(),
+    }
+}
+
+/// The right rows of each group, in their order.
+struct Partners {
+    starts: Vec<u32>,
+    rows: Vec<u32>,
+}
+
+impl Partners {
+    fn new(groups: &[u32], most: usize) -> Partners {
+        let mut starts = vec![0u32; most + 1];
+        groups.iter().filter(|g| **g != NONE).for_each(|g| starts[*g as usize + 1] += 1);
+        (0..most).for_each(|g| starts[g + 1] += starts[g]);
+        let mut next = starts.clone();
+        let mut rows = vec![0; starts[most] as usize];
+        for (row, group) in groups.iter().enumerate().filter(|(_, g)| **g != NONE) {
+            let at = &mut next[*group as usize];
+            rows[*at as usize] = row as u32;
+            *at += 1;
+        }
+        Partners { starts, rows }
+    }
+
+    fn of(&self, group: u32) -> &[u32] {
+        if group == NONE {
+            return &[];
+        }
+        &self.rows[self.starts[group as usize] as usize..self.starts[group as usize + 1] as usize]
+    }
+}
+
+/// The rows of the right side that have a partner, and their groups.
+fn partners_of(table: &Table, right: &Node, keys: &KeyTypes<'_>, context: &Context<'_>) -> Result<(Batch, Vec<u32>)> {
+    let work = |batch: Batch| {
+        let groups = table.find(&keys.columns(&batch, 1)?)?;
+        let mask: BooleanArray = groups.iter().map(|g| Some(*g != NONE)).collect();
+        let kept = filter_record_batch(&batch, &mask).map_err(arrow_error)?;
+        Ok((kept, groups.into_iter().filter(|g| *g != NONE).collect::<Vec<u32>>()))
+    };
+    let (mut batches, mut groups) = (vec![], vec![]);
+    for found in in_order(tasks(right, context)?, context, work) {
+        let (batch, found) = found?;
+        if batch.num_rows() > 0 {
+            context.budget.take("the rows of a JOIN", batch_bytes(&batch) + found.len() * 12)?;
+            batches.push(batch);
+            groups.extend(found);
+        }
+    }
+    if groups.len() >= NONE as usize {
+        return Err(too_many_rows());
+    }
+    Ok((one(right, batches)?, groups))
+}
+
+enum Groups {
+    /// Of all left rows.
+    Known(Vec<u32>),
+    /// To be looked up.
+    ByKey(Box<Table>),
+}
+
+struct Lookup {
+    groups: Groups,
+    partners: Partners,
+}
+
+/// Left rows without partner and with several.
+#[derive(Default)]
+struct Counts {
+    none: AtomicUsize,
+    several: AtomicUsize,
+    pairs: AtomicUsize,
+}
+
+/// The right side of a join, ready for left rows.
+struct Side<'a> {
+    kind: JoinKind,
+    on: &'a JoinCondition,
+    keys: KeyTypes<'a>,
+    lookup: Lookup,
+    rows: Batch,
+    schema: Schema,
+    counts: Counts,
+}
+
+/// Left rows and the group of each.
+struct Left {
+    rows: Batch,
+    groups: Vec<u32>,
+}
+
+impl<'a> Side<'a> {
+    fn rows_of(self: Arc<Self>, input: Tasks<'a>, context: &'a Context<'a>) -> Rows<'a> {
+        let side = self.clone();
+        let lefts = in_order(input, context, move |rows| {
+            let groups = match &side.lookup.groups {
+                Groups::Known(_) => vec![],
+                Groups::ByKey(table) => table.find(&side.keys.columns(&rows, 0)?)?,
+            };
+            Ok(Left { rows, groups })
+        });
+        let side = self.clone();
+        let mut at = 0;
+        let pieces = lefts.flat_map(move |left| -> Vec<Task<'a>> {
+            let left = left.map(|mut left| {
+                if let Groups::Known(groups) = &side.lookup.groups {
+                    left.groups = groups[at..at + left.rows.num_rows()].to_vec();
+                    at += left.rows.num_rows();
+                }
+                left
+            });
+            match left {
+                Err(error) => vec![Box::new(move || Err(error))],
+                Ok(left) => side.clone().pieces(left),
+            }
+        });
+        let side = self;
+        let rows = in_order(Box::new(pieces), context, Ok);
+        let told = std::iter::once_with(move || {
+            side.tell(context);
+            None
+        });
+        Box::new(rows.map(Some).chain(told).flatten())
+    }
+
+    /// The rows of some left rows, in pieces of not too many pairs.
+    fn pieces(self: Arc<Self>, left: Left) -> Vec<Task<'a>> {
+        let mut tasks: Vec<Task<'a>> = vec![];
+        let left = Arc::new(left);
+        let rows = left.groups.len();
+        let mut start = 0;
+        while start < rows {
+            let mut pairs = 0;
+            let mut end = start;
+            while end < rows && (end == start || pairs < limits::BATCH_ROWS) {
+                pairs += self.lookup.partners.of(left.groups[end]).len();
+                end += 1;
+            }
+            let (side, left) = (self.clone(), left.clone());
+            tasks.push(Box::new(move || side.piece(&left, start..end)));
+            start = end;
+        }
+        tasks
+    }
+
+    fn piece(&self, left: &Left, range: std::ops::Range<usize>) -> Result<Batch> {
+        let rows = left.rows.slice(range.start, range.len());
+        let groups = &left.groups[range];
+        if self.on.residual.is_none() && matches!(self.kind, JoinKind::Semi | JoinKind::Anti) {
+            let matched = groups.iter().map(|g| !self.lookup.partners.of(*g).is_empty()).collect::<Vec<_>>();
+            return self.semi(&rows, &matched, &[]);
+        }
+        let mut pairs: (Vec<u32>, Vec<u32>) = (vec![], vec![]);
+        for (row, group) in groups.iter().enumerate() {
+            let partners = self.lookup.partners.of(*group);
+            pairs.0.extend(std::iter::repeat_n(row as u32, partners.len()));
+            pairs.1.extend_from_slice(partners);
+        }
+        let pairs = kept_pairs(&mut pairs, &rows, &self.rows, self.on)?;
+        let mut matched = vec![false; rows.num_rows()];
+        pairs.0.iter().for_each(|row| matched[*row as usize] = true);
+        if matches!(self.kind, JoinKind::Semi | JoinKind::Anti) {
+            return self.semi(&rows, &matched, &pairs.0);
+        }
+        self.count(&matched, &pairs.0)?;
+        let (l, r) = if self.kind == JoinKind::Left {
+            let (l, r) = with_unmatched(pairs, &matched);
+            (UInt32Array::from(l), UInt32Array::from(r))
+        } else {
+            (UInt32Array::from(pairs.0), UInt32Array::from(pairs.1))
+        };
+        let columns = taken(&rows, &l)?.into_iter().chain(taken(&self.rows, &r)?).collect();
+        with_rows(&self.schema, columns, l.len())
+    }
+
+    fn semi(&self, rows: &Batch, matched: &[bool], pairs: &[u32]) -> Result<Batch> {
+        self.count(matched, pairs)?;
+        let wanted = self.kind == JoinKind::Semi;
+        let keep: Vec<bool> = matched.iter().map(|m| *m == wanted).collect();
+        let kept = filter_record_batch(rows, &keep.into()).map_err(arrow_error)?;
+        with_rows(&self.schema, kept.columns().to_vec(), kept.num_rows())
+    }
+
+    /// Counts for the footer, and refuses more pairs than there may be.
+    fn count(&self, matched: &[bool], left: &[u32]) -> Result<()> {
+        let add = |to: &AtomicUsize, n: usize| to.fetch_add(n, Ordering::Relaxed) + n;
+        add(&self.counts.none, matched.iter().filter(|m| !**m).count());
+        add(&self.counts.several, left.chunk_by(|a, b| a == b).filter(|c| c.len() > 1).count());
+        super::join::check_size(add(&self.counts.pairs, left.len()))
+    }
+
+    fn tell(&self, context: &Context<'_>) {
+        let [none, several] = [&self.counts.none, &self.counts.several].map(|n| n.load(Ordering::Relaxed));
+        let mut line = format!("{none} left rows without partner");
+        if matches!(self.kind, JoinKind::Inner | JoinKind::Left) && several > 0 {
+            line.push_str(&format!(", {several} with several"));
+        }
+        context.notices.footer(line);
+    }
+}
