@@ -204,7 +204,11 @@ impl Database {
                 crate::engine::plan::explain(&node).into_iter().map(|l| vec![Some(l)]).collect();
             if analyze {
                 let start = std::time::Instant::now();
-                let rows: usize = exec::collect(&node, context)?.iter().map(Batch::num_rows).sum();
+                let mut batches = context.install(|| exec::rows(&node, context))?;
+                let mut rows = 0;
+                while let Some(batch) = context.install(|| batches.next()) {
+                    rows += batch?.num_rows();
+                }
                 lines.push(vec![Some(format!("{rows} rows in {:.3} s", start.elapsed().as_secs_f64()))]);
                 lines.extend(context.notices.footer_lines().into_iter().map(|l| vec![Some(l)]));
             }

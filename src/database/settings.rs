@@ -15,7 +15,12 @@ const SETTINGS: [&str; 3] = ["memory", "threads", "window_cache"];
 const THREADS: usize = 1024;
 
 impl Database {
-    pub(super) fn set(&self, name: &syntax::Ident, value: &syntax::Expr, run: &mut Run<'_>) -> Result<Outcome> {
+    pub(super) fn set(
+        &self,
+        name: &syntax::Ident,
+        value: &syntax::Expr,
+        run: &mut Run<'_>,
+    ) -> Result<Outcome> {
         let setting = SETTINGS.iter().find(|k| k.eq_ignore_ascii_case(&name.text)).ok_or_else(|| {
             Diagnostic::new(format!("unknown setting `{}`", name.text), name.span)
                 .help(format!("the settings are {}", SETTINGS.join(", ")))
@@ -54,7 +59,8 @@ impl Database {
     /// The threads of a statement that asks for a number of them.
     pub(super) fn threads(&self, session: &Session) -> Result<Option<Arc<rayon::ThreadPool>>> {
         let refused = |reason| Error::refused(reason, "SET threads = 4");
-        let set = session.settings.get("threads").map(|text| threads_of(text)).transpose().map_err(refused)?;
+        let set =
+            session.settings.get("threads").map(|text| threads_of(text)).transpose().map_err(refused)?;
         let Some(count) = set.or(self.options.threads) else { return Ok(None) };
         let mut kept = self.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(pool) = kept.as_ref().filter(|pool| pool.current_num_threads() == count) {

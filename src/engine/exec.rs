@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatchOptions;
-use arrow_schema::Schema as ArrowSchema;
 use super::bind::Context;
 use super::budget::batch_bytes;
 use super::expr::{Expr, arrow_error};
@@ -14,6 +12,8 @@ use super::stream::{Tasks, in_order, ready, then};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::model::table::{Batch, Schema};
+use arrow_array::RecordBatchOptions;
+use arrow_schema::Schema as ArrowSchema;
 
 pub use super::stream::Rows;
 
@@ -40,11 +40,24 @@ pub fn collect(node: &Node, context: &Context<'_>) -> Result<Vec<Batch>> {
 
 /// All rows of a plan as one batch.
 pub fn collect_one(node: &Node, context: &Context<'_>) -> Result<Batch> {
-    one(node, collect(node, context)?)
+    let batches = collect(node, context)?;
+    // The parts and the whole are there at the same time.
+    let mut held = context.budget.hold(node.plan.holder());
+    if batches.len() > 1 {
+        held.set(batches.iter().map(batch_bytes).sum())?;
+    }
+    one(node, batches)
 }
 
-/// Several batches as one.
+/// Several batches as one. Operators that need all rows number them by 32 bits.
 pub fn one(node: &Node, batches: Vec<Batch>) -> Result<Batch> {
+    if batches.iter().map(Batch::num_rows).sum::<usize>() >= u32::MAX as usize {
+        return Err(Error::Limit {
+            what: "a table in memory".to_owned(),
+            limit: format!("{} rows", u32::MAX),
+            help: "filter before this step, or go through the table in parts".to_owned(),
+        });
+    }
     match batches.as_slice() {
         [] => Ok(node.schema().empty()),
         [one] => Ok(one.clone()),
@@ -82,7 +95,7 @@ pub fn rows<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
             Some(top) if *top <= limits::BATCH_ROWS => {
                 Ok(chunks(sort::first(tasks(input, context)?, (keys, *top), (&input.schema(), context))?))
             }
-            _ => sort::sorted(collect_one(input, context)?, (keys, *top), context),
+            _ => sort::sorted(tasks(input, context)?, (keys, *top), (&input.schema(), context)),
         },
         Plan::Limit { input, offset, count } => Ok(limit(rows(input, context)?, *offset, *count)),
         Plan::Distinct(input) => Ok(relate::distinct(tasks(input, context)?, context)),

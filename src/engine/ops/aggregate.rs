@@ -82,7 +82,8 @@ fn finish<'a>(
     let (groups, columns) = main.finish(&kinds, aggregates, out)?;
     held.set(columns.iter().flatten().map(|c| c.get_array_memory_size()).sum::<usize>() + groups * 16)?;
     let schema = out.clone();
-    let is_plain: Vec<bool> = (0..keys).map(|_| true).chain(aggregates.iter().map(|a| !needs_distinct(a))).collect();
+    let is_plain: Vec<bool> =
+        (0..keys).map(|_| true).chain(aggregates.iter().map(|a| !needs_distinct(a))).collect();
     Ok(Box::new((0..groups).step_by(limits::BATCH_ROWS).map(move |start| {
         // What is held is given back with the rows.
         let _ = &held;
@@ -290,7 +291,12 @@ impl Table {
     }
 
     /// Number of groups, and each column (keys, then aggregates) by partition.
-    fn finish(mut self, kinds: &[Type], all: &[Aggregate], out: &Schema) -> Result<(usize, Vec<Vec<ArrayRef>>)> {
+    fn finish(
+        mut self,
+        kinds: &[Type],
+        all: &[Aggregate],
+        out: &Schema,
+    ) -> Result<(usize, Vec<Vec<ArrayRef>>)> {
         let keys = self.keys.len();
         if self.parts.is_empty() {
             let plain = all.iter().zip(kinds).filter(|(a, _)| !needs_distinct(a));
@@ -336,9 +342,8 @@ impl Part {
             let numbers;
             let placed = match (&mut self.groups, &block.keys) {
                 (Some(groups), Some(keys)) => {
-                    let from = keys.of_partition(partition);
-                    numbers = groups.place(keys, from, start)?;
-                    Placed { from, to: &numbers }
+                    numbers = groups.place(keys, partition, start)?;
+                    Placed { from: keys.of_partition(partition), to: &numbers }
                 }
                 _ => Placed { from: &[0], to: &[0] },
             };

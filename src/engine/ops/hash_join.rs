@@ -2,17 +2,18 @@
 //! on all threads, and the pairs of some of them at a time become rows. Where the left side is the smaller one, the
 //! right side is first reduced to the rows that have a partner. Left order is kept, partners come in right order.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_buffer::NullBuffer;
 use arrow_select::filter::filter_record_batch;
 use rayon::prelude::*;
 
 use super::group::words::Words;
 use super::group::{BlockKeys, Layout, PARTITIONS, Partition};
-use super::join::{kept_pairs, key_type, normal, taken, with_rows, with_unmatched};
+use super::join::{check_size, kept_pairs, key_type, normal, taken, with_rows, with_unmatched};
 use crate::engine::bind::Context;
 use crate::engine::budget::batch_bytes;
 use crate::engine::exec::{chunks, collect_one, one, tasks};
@@ -122,14 +123,34 @@ fn nulls_of(columns: &[ArrayRef]) -> Option<NullBuffer> {
 struct Table {
     layout: Layout,
     parts: Vec<Partition>,
+    /// One bit for each hash that is there, of about `FILTER_BITS` for each key: most keys that are not there are
+    /// known by it, in little memory.
+    filter: Vec<u64>,
+}
+
+/// Bits of the filter for each key.
+const FILTER_BITS: usize = 16;
+/// Rows looked up at a time.
+const FIND_ROWS: usize = 2048;
+
+/// Word and bit of a hash in a filter of `words` words (a power of two).
+fn filter_bit(words: usize, hash: u64) -> (usize, u64) {
+    let at = hash >> 6;
+    (((at >> 6) as usize) & (words - 1), 1 << (at & 63))
+}
+
+fn filter_of(blocks: &[BlockKeys], keys: usize) -> Vec<u64> {
+    let mut filter = vec![0; (keys * FILTER_BITS / 64).next_power_of_two()];
+    for hash in blocks.iter().flat_map(|b| &b.hashes) {
+        let (word, bit) = filter_bit(filter.len(), *hash);
+        filter[word] |= bit;
+    }
+    filter
 }
 
 impl Table {
     /// Of the keys of all rows; and the group of each row.
     fn build(columns: &[ArrayRef], rows: usize, context: &Context<'_>) -> Result<(Table, Vec<u32>)> {
-        if rows >= NONE as usize / PARTITIONS * PARTITIONS {
-            return Err(too_many_rows());
-        }
         let layout = Layout::new(columns)?;
         let starts: Vec<usize> = (0..rows).step_by(limits::BATCH_ROWS).collect();
         let block = |start: &usize| {
@@ -141,12 +162,15 @@ impl Table {
         context.cancel.check()?;
         let mut parts: Vec<Partition> = (0..PARTITIONS).map(|_| Partition::new(&layout)).collect();
         let place = |(p, part): (usize, &mut Partition)| {
-            let of_block = |block: &BlockKeys| part.place(block, block.of_partition(p), 0);
+            let of_block = |block: &BlockKeys| part.place(block, p, 0);
             blocks.iter().map(of_block).collect::<Result<Vec<_>>>()
         };
         let placed: Vec<Vec<Vec<u32>>> =
             parts.par_iter_mut().enumerate().map(place).collect::<Result<_>>()?;
         context.cancel.check()?;
+        if parts.iter().any(|p| p.firsts.len() > NONE as usize / PARTITIONS) {
+            return Err(too_many_rows());
+        }
         let nulls = nulls_of(columns);
         let groups = |(b, block): (usize, &BlockKeys)| {
             let mut of_local = vec![NONE; block.firsts.len()];
@@ -163,8 +187,11 @@ impl Table {
             groups
         };
         let groups: Vec<Vec<u32>> = blocks.par_iter().enumerate().map(groups).collect();
-        let table = Table { layout, parts };
-        let bytes = table.parts.iter().map(Partition::bytes).sum::<usize>() + rows * 3 * size_of::<u32>();
+        let filter = filter_of(&blocks, parts.iter().map(|p| p.firsts.len()).sum());
+        let table = Table { layout, parts, filter };
+        let bytes = table.filter.len() * 8
+            + table.parts.iter().map(Partition::bytes).sum::<usize>()
+            + rows * 3 * size_of::<u32>();
         context.budget.take("the hash table of JOIN", bytes)?;
         Ok((table, groups.concat()))
     }
@@ -174,31 +201,58 @@ impl Table {
         self.parts.iter().map(|p| p.firsts.len()).max().unwrap_or(0) * PARTITIONS
     }
 
-    /// The group of each row of the other side.
-    fn find(&self, columns: &[ArrayRef]) -> Result<Vec<u32>> {
-        let rows = columns.first().map_or(0, |c| c.len());
+    /// The rows of the other side whose key is there.
+    fn find(&self, columns: &[ArrayRef]) -> Result<Vec<Hit>> {
         let nulls = nulls_of(columns);
         let is_null = |row: usize| nulls.as_ref().is_some_and(|n| n.is_null(row));
-        let group = |number: Option<u32>, p: usize| number.map_or(NONE, |n| n * PARTITIONS as u32 + p as u32);
         if let (true, Some(words)) = (self.layout.is_fixed(), Words::new(columns)?) {
-            let find = |row: usize| {
-                if is_null(row) {
-                    return NONE;
-                }
-                let hash = words.hash(row);
-                let p = hash as usize % PARTITIONS;
-                group(self.parts[p].find(hash, words.row(row)), p)
-            };
-            return Ok((0..rows).map(find).collect());
+            return Ok(self.find_words(&words, is_null));
         }
         let block = BlockKeys::new(columns, &self.layout, false)?;
-        let of_local = (0..block.firsts.len() as u32).map(|local| {
-            let p = block.partition(local);
-            group(self.parts[p].find_group(&block, local), p)
-        });
-        let groups = block.of_rows(of_local.collect());
-        Ok(groups.into_iter().enumerate().map(|(row, g)| if is_null(row) { NONE } else { g }).collect())
+        let mut of_local = vec![NONE; block.firsts.len()];
+        for (p, part) in self.parts.iter().enumerate() {
+            for place in block.places(p) {
+                of_local[block.group(place) as usize] = numbered(part.find_place(&block, place), p);
+            }
+        }
+        let groups = block.of_rows(of_local).into_iter().zip(0..);
+        Ok(groups
+            .filter(|(group, row)| *group != NONE && !is_null(*row))
+            .map(|(g, row)| (row as u32, g))
+            .collect())
     }
+
+    fn find_words(&self, words: &Words, is_null: impl Fn(usize) -> bool) -> Vec<Hit> {
+        let rows = words.words.len() / words.width;
+        let mut found = vec![];
+        let mut hits = [(0, 0); FIND_ROWS];
+        for start in (0..rows).step_by(FIND_ROWS) {
+            let mut count = 0;
+            // No branch: the processor fetches several words of the filter at a time.
+            for row in start..(start + FIND_ROWS).min(rows) {
+                let hash = words.hash(row);
+                let (word, bit) = filter_bit(self.filter.len(), hash);
+                hits[count] = (row, hash);
+                count += usize::from(self.filter[word] & bit != 0);
+            }
+            let hits = &hits[..count];
+            let part = |hash: u64| &self.parts[hash as usize % PARTITIONS];
+            std::hint::black_box(hits.iter().fold(0, |all, (_, hash)| all ^ part(*hash).fetch(*hash)));
+            for &(row, hash) in hits.iter().filter(|(row, _)| !is_null(*row)) {
+                let group = part(hash).find(hash, words.row(row));
+                found.extend(group.map(|g| (row as u32, numbered(Some(g), hash as usize % PARTITIONS))));
+            }
+        }
+        found
+    }
+}
+
+/// A left row and the group of its key.
+type Hit = (u32, u32);
+
+/// The number of a group among all, of its number in a partition.
+fn numbered(number: Option<u32>, partition: usize) -> u32 {
+    number.map_or(NONE, |n| n * PARTITIONS as u32 + partition as u32)
 }
 
 fn too_many_rows() -> Error {
@@ -239,12 +293,16 @@ impl Partners {
 }
 
 /// The rows of the right side that have a partner, and their groups.
-fn partners_of(table: &Table, right: &Node, keys: &KeyTypes<'_>, context: &Context<'_>) -> Result<(Batch, Vec<u32>)> {
+fn partners_of(
+    table: &Table,
+    right: &Node,
+    keys: &KeyTypes<'_>,
+    context: &Context<'_>,
+) -> Result<(Batch, Vec<u32>)> {
     let work = |batch: Batch| {
-        let groups = table.find(&keys.columns(&batch, 1)?)?;
-        let mask: BooleanArray = groups.iter().map(|g| Some(*g != NONE)).collect();
-        let kept = filter_record_batch(&batch, &mask).map_err(arrow_error)?;
-        Ok((kept, groups.into_iter().filter(|g| *g != NONE).collect::<Vec<u32>>()))
+        let (rows, groups): (Vec<u32>, Vec<u32>) = table.find(&keys.columns(&batch, 1)?)?.into_iter().unzip();
+        let columns = taken(&batch, &UInt32Array::from(rows))?;
+        Ok((with_rows(&Schema::from_arrow(&batch.schema()), columns, groups.len())?, groups))
     };
     let (mut batches, mut groups) = (vec![], vec![]);
     for found in in_order(tasks(right, context)?, context, work) {
@@ -281,6 +339,15 @@ struct Counts {
     pairs: AtomicUsize,
 }
 
+impl Counts {
+    /// Counts for the footer, and refuses more pairs than there may be.
+    fn add(&self, none: usize, several: usize, pairs: usize) -> Result<()> {
+        self.none.fetch_add(none, Ordering::Relaxed);
+        self.several.fetch_add(several, Ordering::Relaxed);
+        check_size(self.pairs.fetch_add(pairs, Ordering::Relaxed) + pairs)
+    }
+}
+
 /// The right side of a join, ready for left rows.
 struct Side<'a> {
     kind: JoinKind,
@@ -292,28 +359,29 @@ struct Side<'a> {
     counts: Counts,
 }
 
-/// Left rows and the group of each.
+/// Left rows, and those of them whose key the right side has.
 struct Left {
     rows: Batch,
-    groups: Vec<u32>,
+    hits: Vec<Hit>,
 }
 
 impl<'a> Side<'a> {
     fn rows_of(self: Arc<Self>, input: Tasks<'a>, context: &'a Context<'a>) -> Rows<'a> {
         let side = self.clone();
         let lefts = in_order(input, context, move |rows| {
-            let groups = match &side.lookup.groups {
+            let hits = match &side.lookup.groups {
                 Groups::Known(_) => vec![],
                 Groups::ByKey(table) => table.find(&side.keys.columns(&rows, 0)?)?,
             };
-            Ok(Left { rows, groups })
+            Ok(Left { rows, hits })
         });
         let side = self.clone();
         let mut at = 0;
         let pieces = lefts.flat_map(move |left| -> Vec<Task<'a>> {
             let left = left.map(|mut left| {
                 if let Groups::Known(groups) = &side.lookup.groups {
-                    left.groups = groups[at..at + left.rows.num_rows()].to_vec();
+                    let known = &groups[at..at + left.rows.num_rows()];
+                    left.hits = (0..).zip(known.iter().copied()).filter(|(_, g)| *g != NONE).collect();
                     at += left.rows.num_rows();
                 }
                 left
@@ -336,66 +404,62 @@ impl<'a> Side<'a> {
     fn pieces(self: Arc<Self>, left: Left) -> Vec<Task<'a>> {
         let mut tasks: Vec<Task<'a>> = vec![];
         let left = Arc::new(left);
-        let rows = left.groups.len();
-        let mut start = 0;
-        while start < rows {
-            let mut pairs = 0;
-            let mut end = start;
-            while end < rows && (end == start || pairs < limits::BATCH_ROWS) {
-                pairs += self.lookup.partners.of(left.groups[end]).len();
-                end += 1;
-            }
+        let (mut pairs, mut start, mut first) = (0, 0, 0);
+        let mut cut = |hits: Range<usize>, rows: Range<usize>| {
             let (side, left) = (self.clone(), left.clone());
-            tasks.push(Box::new(move || side.piece(&left, start..end)));
-            start = end;
+            tasks.push(Box::new(move || side.piece(&left, hits, rows)));
+        };
+        for (i, (row, group)) in left.hits.iter().enumerate() {
+            pairs += self.lookup.partners.of(*group).len();
+            if pairs >= limits::BATCH_ROWS {
+                cut(start..i + 1, first..*row as usize + 1);
+                (pairs, start, first) = (0, i + 1, *row as usize + 1);
+            }
         }
+        cut(start..left.hits.len(), first..left.rows.num_rows());
         tasks
     }
 
-    fn piece(&self, left: &Left, range: std::ops::Range<usize>) -> Result<Batch> {
+    /// The rows of a range of left rows, of which `hits` have a key that the right side has.
+    fn piece(&self, left: &Left, hits: Range<usize>, range: Range<usize>) -> Result<Batch> {
         let rows = left.rows.slice(range.start, range.len());
-        let groups = &left.groups[range];
-        if self.on.residual.is_none() && matches!(self.kind, JoinKind::Semi | JoinKind::Anti) {
-            let matched = groups.iter().map(|g| !self.lookup.partners.of(*g).is_empty()).collect::<Vec<_>>();
-            return self.semi(&rows, &matched, &[]);
-        }
+        let is_half = matches!(self.kind, JoinKind::Semi | JoinKind::Anti);
         let mut pairs: (Vec<u32>, Vec<u32>) = (vec![], vec![]);
-        for (row, group) in groups.iter().enumerate() {
+        for (row, group) in &left.hits[hits] {
             let partners = self.lookup.partners.of(*group);
-            pairs.0.extend(std::iter::repeat_n(row as u32, partners.len()));
-            pairs.1.extend_from_slice(partners);
+            // A row that needs only one partner has it.
+            let enough = if is_half && self.on.residual.is_none() { 1 } else { partners.len() };
+            for partner in &partners[..enough.min(partners.len())] {
+                pairs.0.push(row - range.start as u32);
+                pairs.1.push(*partner);
+            }
         }
         let pairs = kept_pairs(&mut pairs, &rows, &self.rows, self.on)?;
+        let (mut partnered, mut several) = (0, 0);
+        for same in pairs.0.chunk_by(|a, b| a == b) {
+            partnered += 1;
+            several += usize::from(same.len() > 1);
+        }
+        self.counts.add(rows.num_rows() - partnered, several, pairs.0.len())?;
+        if self.kind == JoinKind::Inner {
+            let (l, r) = (UInt32Array::from(pairs.0), UInt32Array::from(pairs.1));
+            return self.gathered(&rows, &l, &r);
+        }
         let mut matched = vec![false; rows.num_rows()];
         pairs.0.iter().for_each(|row| matched[*row as usize] = true);
-        if matches!(self.kind, JoinKind::Semi | JoinKind::Anti) {
-            return self.semi(&rows, &matched, &pairs.0);
-        }
-        self.count(&matched, &pairs.0)?;
-        let (l, r) = if self.kind == JoinKind::Left {
+        if self.kind == JoinKind::Left {
             let (l, r) = with_unmatched(pairs, &matched);
-            (UInt32Array::from(l), UInt32Array::from(r))
-        } else {
-            (UInt32Array::from(pairs.0), UInt32Array::from(pairs.1))
-        };
-        let columns = taken(&rows, &l)?.into_iter().chain(taken(&self.rows, &r)?).collect();
-        with_rows(&self.schema, columns, l.len())
-    }
-
-    fn semi(&self, rows: &Batch, matched: &[bool], pairs: &[u32]) -> Result<Batch> {
-        self.count(matched, pairs)?;
+            return self.gathered(&rows, &UInt32Array::from(l), &UInt32Array::from(r));
+        }
         let wanted = self.kind == JoinKind::Semi;
         let keep: Vec<bool> = matched.iter().map(|m| *m == wanted).collect();
-        let kept = filter_record_batch(rows, &keep.into()).map_err(arrow_error)?;
+        let kept = filter_record_batch(&rows, &keep.into()).map_err(arrow_error)?;
         with_rows(&self.schema, kept.columns().to_vec(), kept.num_rows())
     }
 
-    /// Counts for the footer, and refuses more pairs than there may be.
-    fn count(&self, matched: &[bool], left: &[u32]) -> Result<()> {
-        let add = |to: &AtomicUsize, n: usize| to.fetch_add(n, Ordering::Relaxed) + n;
-        add(&self.counts.none, matched.iter().filter(|m| !**m).count());
-        add(&self.counts.several, left.chunk_by(|a, b| a == b).filter(|c| c.len() > 1).count());
-        super::join::check_size(add(&self.counts.pairs, left.len()))
+    fn gathered(&self, rows: &Batch, left: &UInt32Array, right: &UInt32Array) -> Result<Batch> {
+        let columns = taken(rows, left)?.into_iter().chain(taken(&self.rows, right)?).collect();
+        with_rows(&self.schema, columns, left.len())
     }
 
     fn tell(&self, context: &Context<'_>) {

@@ -8,8 +8,8 @@ use arrow_row::{RowConverter, SortField};
 use super::group::{BlockKeys, Layout, PARTITIONS, Partition};
 use super::hash::ByRow;
 use crate::engine::bind::Context;
-use crate::engine::stream::{Rows, Tasks, in_order, ready};
 use crate::engine::expr::{arrow_error, without_negative_zero};
+use crate::engine::stream::{Rows, Tasks, in_order, ready};
 use crate::error::Result;
 use crate::lang::syntax::SetKind;
 use crate::model::table::{Batch, Schema};
@@ -63,8 +63,7 @@ pub fn distinct<'a>(input: Tasks<'a>, context: &'a Context<'a>) -> Rows<'a> {
         }
         let mut keep = vec![false; batch.num_rows()];
         for (p, part) in parts.iter_mut().enumerate() {
-            let groups = keys.of_partition(p);
-            for (group, number) in groups.iter().zip(part.place(&keys, groups, start)?) {
+            for (group, number) in keys.of_partition(p).iter().zip(part.place(&keys, p, start)?) {
                 let first = keys.firsts[*group as usize];
                 keep[first as usize] = part.firsts[number as usize] == start + u64::from(first);
             }

@@ -1,5 +1,7 @@
 //! ORDER BY: stable, NULLs last unless asked first, both ways.
 
+mod spill;
+
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
@@ -12,6 +14,7 @@ use arrow_select::take::take_record_batch;
 use rayon::prelude::*;
 
 use crate::engine::bind::Context;
+use crate::engine::budget::{Held, batch_bytes};
 use crate::engine::expr::{arrow_error, floats, integers, without_negative_zero};
 use crate::engine::plan::SortKey;
 use crate::engine::stream::{Rows, Task, Tasks, in_order};
@@ -25,21 +28,73 @@ pub fn sort(batch: &Batch, keys: &[SortKey], top: Option<usize>) -> Result<Batch
     picked(batch, &order, 0..order.len())
 }
 
-/// As [`sort`] for many rows, given back piece by piece.
+/// As [`sort`] for all rows of an input, given back piece by piece; what does not fit the memory is sorted in runs.
 pub fn sorted<'a>(
-    batch: Batch,
-    how: (&[SortKey], Option<usize>),
-    context: &'a Context<'a>,
+    input: Tasks<'a>,
+    how: (&'a [SortKey], Option<usize>),
+    of: (&Schema, &'a Context<'a>),
 ) -> Result<Rows<'a>> {
+    let (schema, context) = of;
     let mut held = context.budget.hold("ORDER BY");
-    held.set(batch.num_rows().saturating_mul(KEY_BYTES))?;
-    let order = Arc::new(order(&batch, how.0, how.1)?);
-    held.set(order.len() * size_of::<u32>())?;
+    let mut runs = vec![];
+    let mut waiting: Vec<Batch> = vec![];
+    let mut rows = 0;
+    for batch in in_order(input, context, Ok) {
+        let batch = batch?;
+        // The rows as they came and as one, and then the pieces that go out; beside them the keys.
+        let more = 3 * batch_bytes(&batch) + batch.num_rows() * KEY_BYTES;
+        rows += batch.num_rows();
+        if rows > RUN_MOST_ROWS || held.add(more).is_err() {
+            if !waiting.is_empty() && batch.num_columns() > 0 {
+                runs.push(spill::Run::write(pieces(std::mem::take(&mut waiting), how, schema)?)?);
+                held.set(0)?;
+                rows = batch.num_rows();
+            }
+            held.add(more)?;
+        }
+        if batch.num_rows() > 0 {
+            waiting.push(batch);
+        }
+    }
+    if runs.is_empty() {
+        return in_memory(waiting, how, (schema, context, held));
+    }
+    runs.push(spill::Run::write(pieces(waiting, how, schema)?)?);
+    drop(held);
+    context.notices.footer(format!("sorted in {} runs on disk", runs.len()));
+    Ok(Box::new(spill::Merge::new(runs, &schema.empty(), how, context)?))
+}
+
+/// Most rows that are sorted at once: their numbers have 32 bits.
+const RUN_MOST_ROWS: usize = u32::MAX as usize - limits::BATCH_ROWS;
+
+/// Batches sorted, piece by piece.
+fn pieces(
+    batches: Vec<Batch>,
+    how: (&[SortKey], Option<usize>),
+    schema: &Schema,
+) -> Result<impl Iterator<Item = Result<Batch>> + use<>> {
+    let whole = concat_batches(&schema.arrow(), &batches).map_err(arrow_error)?;
+    drop(batches);
+    let order = order(&whole, how.0, how.1)?;
+    let starts = (0..order.len()).step_by(limits::BATCH_ROWS);
+    Ok(starts.map(move |start| picked(&whole, &order, start..(start + limits::BATCH_ROWS).min(order.len()))))
+}
+
+fn in_memory<'a>(
+    batches: Vec<Batch>,
+    how: (&[SortKey], Option<usize>),
+    of: (&Schema, &'a Context<'a>, Held<'a>),
+) -> Result<Rows<'a>> {
+    let (schema, context, held) = of;
+    let whole = concat_batches(&schema.arrow(), &batches).map_err(arrow_error)?;
+    drop(batches);
+    let order = Arc::new(order(&whole, how.0, how.1)?);
     let total = order.len();
     let tasks: Tasks<'a> = Box::new((0..total).step_by(limits::BATCH_ROWS).map(move |start| {
         // What is held is given back with the rows.
         let _ = &held;
-        let (batch, order) = (batch.clone(), order.clone());
+        let (batch, order) = (whole.clone(), order.clone());
         let rows = start..(start + limits::BATCH_ROWS).min(total);
         Box::new(move || picked(&batch, &order, rows)) as Task<'a>
     }));
@@ -65,14 +120,15 @@ fn order(batch: &Batch, keys: &[SortKey], top: Option<usize>) -> Result<Vec<u32>
     })?;
     let values = keys.iter().map(|k| k.expr.eval(batch)).collect::<Result<Vec<_>>>()?;
     let top = top.unwrap_or(usize::MAX).min(rows as usize);
+    if keys.is_empty() {
+        return Ok((0..top as u32).collect());
+    }
     if let ([key], [values]) = (keys, values.as_slice())
         && let Some(words) = ascending_words(values)?
     {
         return Ok(order_of_words(key, values, words, top));
     }
-    let options = |k: &SortKey| SortOptions { descending: k.descending, nulls_first: k.nulls_first };
-    let fields = keys.iter().zip(&values).map(|(k, v)| SortField::new_with_options(v.data_type().clone(), options(k)));
-    let converter = RowConverter::new(fields.collect()).map_err(arrow_error)?;
+    let converter = converter(keys, &batch.slice(0, 0))?;
     let values: Vec<ArrayRef> = values.iter().map(without_negative_zero).collect();
     let bytes = converter.convert_columns(&values).map_err(arrow_error)?;
     let mut order: Vec<u32> = (0..rows).collect();
@@ -84,6 +140,16 @@ fn order(batch: &Batch, keys: &[SortKey], top: Option<usize>) -> Result<Vec<u32>
     order.truncate(top);
     order.par_sort_unstable_by(compare);
     Ok(order)
+}
+
+/// Makes keys of rows like these into bytes that stand in their order.
+fn converter(keys: &[SortKey], like: &Batch) -> Result<RowConverter> {
+    let field = |key: &SortKey| {
+        let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
+        Ok(SortField::new_with_options(key.expr.eval(like)?.data_type().clone(), options))
+    };
+    let fields = keys.iter().map(field).collect::<Result<Vec<_>>>()?;
+    RowConverter::new(fields).map_err(arrow_error)
 }
 
 /// Words that stand in the order of the values; `None` for types that have none.
@@ -213,7 +279,8 @@ mod tests {
     #[test]
     fn order_is_stable_and_nulls_are_last_both_ways() {
         let ints: ArrayRef = Arc::new(Int64Array::from(vec![Some(2), None, Some(1), Some(2), None]));
-        let floats: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.0), None, Some(-7.5), Some(-0.0), None]));
+        let floats: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(0.0), None, Some(-7.5), Some(-0.0), None]));
         let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("b"), None, Some("a"), Some("b"), None]));
         let cases: [(bool, bool, Option<usize>, &[i64]); 6] = [
             (false, false, None, &[2, 0, 3, 1, 4]),
@@ -225,7 +292,8 @@ mod tests {
         ];
         for key in [ints, floats, texts] {
             let id: ArrayRef = Arc::new(Int64Array::from(vec![0, 1, 2, 3, 4]));
-            let batch = Batch::try_from_iter([("key", key.clone()), ("id", id)]).map_err(arrow_error).unwrap();
+            let batch =
+                Batch::try_from_iter([("key", key.clone()), ("id", id)]).map_err(arrow_error).unwrap();
             for (descending, nulls_first, top, want) in cases {
                 let keys = [SortKey { expr: Expr::Column(0), descending, nulls_first }];
                 let sorted = sort(&batch, &keys, top).unwrap();

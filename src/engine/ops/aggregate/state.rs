@@ -120,7 +120,8 @@ impl State {
 
     /// Adds the rows of a block, in their order; `ids` names the group of each.
     pub fn add(&mut self, args: &[ArrayRef], ids: &[u32]) -> Result<()> {
-        let nulls = args.iter().fold(None, |nulls, a| NullBuffer::union(nulls.as_ref(), a.logical_nulls().as_ref()));
+        let nulls =
+            args.iter().fold(None, |nulls, a| NullBuffer::union(nulls.as_ref(), a.logical_nulls().as_ref()));
         let nulls = nulls.as_ref();
         match self {
             State::Count(counts) => each(ids, nulls, |_, group| counts[group] += 1),

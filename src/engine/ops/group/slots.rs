@@ -1,9 +1,10 @@
 //! Open addressing over entries that live elsewhere: 32 bits of the hash and the number of the entry in one word.
 
 /// A fast hash of 64 bits: one wide product, folded (as wyhash mixes, Wang Yi 2019).
+#[inline]
 pub fn hash_word(seed: u64, word: u64) -> u64 {
-    let product =
-        u128::from(word ^ seed ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xd6e8_feb8_6659_fd93_a076_1d64_78bd_642f);
+    let product = u128::from(word ^ seed ^ 0x9e37_79b9_7f4a_7c15)
+        .wrapping_mul(0xd6e8_feb8_6659_fd93_a076_1d64_78bd_642f);
     let low = product as u64 ^ (product >> 64) as u64;
     low ^ (low >> 29)
 }
@@ -35,6 +36,7 @@ impl Default for Slots {
 
 impl Slots {
     /// Looks for the entry of this hash for which `is_same` holds.
+    #[inline]
     pub fn find(&self, hash: u64, is_same: impl Fn(u32) -> bool) -> Place {
         let mask = self.slots.len() - 1;
         let tag = hash >> 32;
@@ -52,7 +54,21 @@ impl Slots {
         }
     }
 
+    /// Reads where the entries of some hashes begin: one read does not wait for another, as it would in `find`, and
+    /// `find` then has them in the cache.
+    pub fn fetch(&self, hashes: &[u64]) {
+        let read = hashes.iter().fold(0, |all, hash| all ^ self.slots[self.home(hash >> 32)]);
+        std::hint::black_box(read);
+    }
+
+    /// The entry that stands where those of a hash begin.
+    #[inline]
+    pub fn candidate(&self, hash: u64) -> Option<u32> {
+        (self.slots[self.home(hash >> 32)] as u32).checked_sub(1)
+    }
+
     /// Puts the next entry into a free slot that `find` gave for this hash; its number.
+    #[inline]
     pub fn fill(&mut self, at: usize, hash: u64) -> u32 {
         let entry = self.entries as u32;
         self.entries += 1;

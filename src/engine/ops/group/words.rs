@@ -7,7 +7,7 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, StringArray,
     TimestampNanosecondArray, UInt64Array,
 };
-use arrow_buffer::NullBuffer;
+use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Words {
     /// Words of a row: one a column; with several columns one more that says which of them are NULL.
     pub width: usize,
     /// `width` words a row.
-    pub words: Vec<u64>,
+    pub words: ScalarBuffer<u64>,
     /// Rows whose only column is NULL.
     pub nulls: Option<NullBuffer>,
 }
@@ -56,13 +56,13 @@ impl Words {
         let width = columns.len() + 1;
         let mut words = vec![0; rows * width];
         for (place, (column, values)) in columns.iter().zip(values).enumerate() {
-            for (row, value) in values.into_iter().enumerate() {
+            for (row, value) in values.iter().copied().enumerate() {
                 let is_null = column.is_null(row);
                 words[row * width + place] = if is_null { 0 } else { value };
                 words[row * width + width - 1] |= u64::from(is_null) << place;
             }
         }
-        Ok(Some(Words { width, words, nulls: None }))
+        Ok(Some(Words { width, words: words.into(), nulls: None }))
     }
 
     /// Key of a row.
@@ -76,6 +76,7 @@ impl Words {
     }
 
     /// Hash of a row's key.
+    #[inline]
     pub fn hash(&self, row: usize) -> u64 {
         if self.width == 1 {
             return if self.is_null(row) { 0 } else { hash_word(0, self.words[row]) };
@@ -89,13 +90,14 @@ fn float_word(value: f64) -> u64 {
 }
 
 /// Words of one column; `None` for types without.
-fn words_of(column: &ArrayRef) -> Option<Result<Vec<u64>>> {
+fn words_of(column: &ArrayRef) -> Option<Result<ScalarBuffer<u64>>> {
     if let Some(words) = column.as_primitive_opt::<UInt64Type>() {
-        return Some(Ok(words.values().to_vec()));
+        return Some(Ok(words.values().clone()));
     }
     Some(match Type::of(column.data_type())? {
+        // The same 64 bits, without a copy.
         Type::Int | Type::Time | Type::Duration => {
-            integers(column).map(|v| v.values().iter().map(|v| *v as u64).collect())
+            integers(column).map(|v| ScalarBuffer::new(v.values().inner().clone(), 0, v.len()))
         }
         Type::Float => floats(column).map(|v| v.values().iter().map(|v| float_word(*v)).collect()),
         Type::Bool => Ok(column.as_boolean().values().iter().map(u64::from).collect()),
@@ -104,7 +106,7 @@ fn words_of(column: &ArrayRef) -> Option<Result<Vec<u64>>> {
     })
 }
 
-fn text_words(texts: &StringArray) -> Vec<u64> {
+fn text_words(texts: &StringArray) -> ScalarBuffer<u64> {
     const LONG: u64 = 0xff << 56;
     let mut slots = Slots::default();
     let mut long: Vec<&[u8]> = vec![];
@@ -139,9 +141,7 @@ pub fn column_of(data_type: &DataType, words: Vec<u64>, nulls: Option<NullBuffer
             let values: Vec<f64> = words.into_iter().map(f64::from_bits).collect();
             Arc::new(Float64Array::new(values.into(), nulls))
         }
-        Some(Type::Bool) => {
-            Arc::new(BooleanArray::new(words.into_iter().map(|w| w != 0).collect(), nulls))
-        }
+        Some(Type::Bool) => Arc::new(BooleanArray::new(words.into_iter().map(|w| w != 0).collect(), nulls)),
         Some(Type::Time) => {
             let values = TimestampNanosecondArray::new(integers(words).into(), nulls);
             Arc::new(values.with_timezone("UTC"))
