@@ -138,7 +138,7 @@ fn make(dir: &Path, rows: u64) {
     std::fs::create_dir_all(dir).expect("a directory");
     write(&dir.join("big.parquet"), rows, |r| big(r, rows));
     write(&dir.join("small.parquet"), rows / REPEATED, |r| small(r, rows));
-    let database = Database::open(dir.join("tables.sqk"), true, Options::default()).expect("a database");
+    let database = Database::create(dir.join("tables.sqk"), Options::default()).expect("a database");
     for (name, rest) in [("big", "POSITION (ra, dec)"), ("small", "")] {
         let start = Instant::now();
         let path = dir.join(format!("{name}.parquet"));
@@ -203,7 +203,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn run(dir: &Path, repetitions: u64, threads: u64, only: &str) {
     rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global().expect("threads");
-    let database = Database::open(dir.join("tables.sqk"), false, Options::default()).expect("a database");
+    let database = Database::open(dir.join("tables.sqk"), Options::default()).expect("a database");
     let mut lines = String::new();
     for (name, text) in QUERIES.iter().filter(|(name, _)| only.is_empty() || *name == only) {
         let values = answer(&database, text).join(" ");

@@ -1,30 +1,44 @@
 //! The facade: open a database, run statements. Each body is the list of rooms a statement crosses.
 
+mod builder;
 mod check;
 mod copy;
 mod import;
+mod params;
+mod rows;
 mod settings;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 pub use crate::engine::session::{Cancel, Session};
+pub use builder::Import;
+pub use params::{Params, Value};
+pub use rows::Rows;
 
+use crate::engine::analyze::{Analysis, counted, explain};
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context, query};
 use crate::engine::plan::Node;
 use crate::engine::session::{Notices, Variable, View};
 use crate::engine::tables::Tables;
-use crate::engine::{exec, optimize, show};
+use crate::engine::{exec, indexes, optimize, show};
 use crate::error::{Diagnostic, Error, Result, Source, Span};
 use crate::lang::parse;
 use crate::lang::syntax::{self, Describe, LetValue, Show, Statement, StatementKind};
 use crate::limits;
 use crate::model::table::{Batch, Schema};
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use crate::store::{Store, Writer};
 
-/// How a database is used.
+/// How a database is used. Two databases of one process may differ in all of it.
+///
+/// ```
+/// let options = starquake::Options { threads: Some(2), ..Default::default() };
+/// # assert!(!options.is_read_only);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Refuse every statement that writes.
@@ -33,22 +47,36 @@ pub struct Options {
     pub max_rows: Option<u64>,
     /// Memory of a statement, in bytes, where the session does not SET it; without either, a part of the machine's.
     pub memory_bytes: Option<usize>,
-    /// Threads of a statement, where the session does not SET them; without either, those of rayon's global pool.
+    /// Threads of its statements; `None` shares those of the process, one for each core. No answer depends on it.
     pub threads: Option<usize>,
 }
 
-/// A database directory `NAME.sqk`. Cheap to open; readers never wait for a writer.
-#[derive(Debug)]
+/// A database directory `NAME.sqk`. Cheap to open and to clone; clones are handles of the same database and may be
+/// used from several threads at once. Readers never wait for a writer: every query answers from the generation that
+/// was the newest when it began.
+#[derive(Clone)]
 pub struct Database {
     store: Store,
     options: Options,
-    cancel: Arc<Cancel>,
-    /// The threads of the last statement that asked for so many.
-    threads: Mutex<Option<Arc<rayon::ThreadPool>>>,
+    /// Its own threads, if it has some.
+    pool: Option<Arc<rayon::ThreadPool>>,
+    /// The threads of the last statement that had a number of them SET.
+    set_threads: Arc<Mutex<Option<Arc<rayon::ThreadPool>>>>,
+    cancel: Cancel,
+    progress: Arc<dyn Progress + Send + Sync>,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("path", &self.store.path())
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Receives the rows of an answer.
-pub trait Output {
+pub trait Output: Send {
     /// The columns, before the first row; called once for a statement that has rows.
     fn begin(&mut self, schema: &Schema) -> Result<()>;
     /// Some rows.
@@ -68,6 +96,25 @@ pub struct Outcome {
     pub footer: Vec<String>,
     /// Inputs that could not be read (exit code 3).
     pub unreadable: u64,
+    /// The pairs that CORRELATE has no row for, each with its reason: columns event1, event2, network, station,
+    /// phase, channel, reason.
+    pub refusals: Option<Batch>,
+}
+
+impl Outcome {
+    /// Both, one after the other.
+    fn and(mut self, next: Outcome) -> Outcome {
+        self.notices.extend(next.notices);
+        self.footer.extend(next.footer);
+        self.unreadable += next.unreadable;
+        self.message = match (self.message.take(), next.message) {
+            (Some(before), Some(line)) => Some(format!("{before}\n{line}")),
+            (before, line) => before.or(line),
+        };
+        self.rows = next.rows.map(|n| n + self.rows.unwrap_or(0)).or(self.rows);
+        self.refusals = next.refusals.or(self.refusals);
+        self
+    }
 }
 
 /// What a statement runs with.
@@ -81,12 +128,32 @@ struct Run<'a> {
 }
 
 impl Database {
-    /// Opens a database. With `create`, makes an empty one where there is none.
-    pub fn open(path: impl AsRef<Path>, create: bool, options: Options) -> Result<Database> {
-        let path = path.as_ref();
-        let store = if create { Store::open_or_create(path)? } else { Store::open(path)? };
-        let threads = Mutex::default();
-        Ok(Database { store, options, cancel: Arc::new(Cancel::default()), threads })
+    /// Opens the database at `path`.
+    ///
+    /// # Errors
+    /// There is none, a newer program wrote it, it is damaged; I/O.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Database> {
+        Database::of(Store::open(path)?, options)
+    }
+
+    /// Opens the database at `path`; makes an empty one where there is none.
+    ///
+    /// # Errors
+    /// As [`Database::open`]; something else is there.
+    pub fn create(path: impl AsRef<Path>, options: Options) -> Result<Database> {
+        Database::of(Store::open_or_create(path)?, options)
+    }
+
+    fn of(store: Store, options: Options) -> Result<Database> {
+        let pool = |threads: usize| {
+            let built = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+            built.map(Arc::new).map_err(|e| {
+                Error::refused(format!("cannot start {threads} threads: {e}"), "ask for fewer threads")
+            })
+        };
+        let pool = options.threads.map(pool).transpose()?;
+        let set_threads = Arc::default();
+        Ok(Database { store, options, pool, set_threads, cancel: Cancel::new(), progress: Arc::new(Silent) })
     }
 
     /// Where it is.
@@ -94,9 +161,30 @@ impl Database {
         self.store.path().to_path_buf()
     }
 
-    /// Stops the running statement within 100 ms; shared with a signal handler.
-    pub fn cancel(&self) -> Arc<Cancel> {
+    /// The token that stops whatever runs on this handle and its clones, until it is [reset](Cancel::reset).
+    pub fn cancel(&self) -> Cancel {
         self.cancel.clone()
+    }
+
+    /// A handle whose statements stop also when `cancel` says so.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Database {
+        Database { cancel: self.cancel.narrower().or(cancel), ..self.clone() }
+    }
+
+    /// A handle whose imports and refreshes tell `progress` how far they are.
+    #[must_use]
+    pub fn with_progress(&self, progress: impl Progress + Send + 'static) -> Database {
+        Database { progress: Arc::new(progress), ..self.clone() }
+    }
+
+    /// Does work on the threads of this database. Whoever takes rows must not be waited for in here: a thread of
+    /// the pool would wait with it.
+    fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
     }
 
     /// Parses and runs a script, one statement after the other, and stops at the first error. The whole text is
@@ -133,7 +221,7 @@ impl Database {
 
     fn statement(&self, statement: &Statement, run: &mut Run<'_>) -> Result<Outcome> {
         let result = match &statement.kind {
-            StatementKind::Query(query) => self.query(query, run),
+            StatementKind::Query(query) => self.run_query(query, run),
             StatementKind::Explain { analyze, statement } => self.explain(*analyze, statement, run),
             StatementKind::Let { name, value } => self.let_value(name, value, run),
             StatementKind::Set { name, value } => self.set(name, value, run),
@@ -141,13 +229,15 @@ impl Database {
             StatementKind::Show(what) => self.show(what, run),
             StatementKind::Describe(what) => self.describe(what, run),
             StatementKind::Include(path) => self.include(path, run),
-            StatementKind::Import(import) => self.import(import, statement.span, run),
+            StatementKind::Import(import) => self.on_threads(|| self.run_import(import, statement.span, run)),
             StatementKind::Refresh { full, name } => {
-                self.refresh((*full, name.as_ref()), statement.span, run)
+                self.on_threads(|| self.run_refresh((*full, name.as_ref()), statement.span, run))
             }
-            StatementKind::Copy(copy) => self.copy(copy, run),
+            StatementKind::Copy(copy) => self.on_threads(|| self.copy(copy, run)),
             StatementKind::Drop { if_exists, name } => self.drop_table(*if_exists, name, statement.span, run),
-            StatementKind::Compact(name) => self.compact(name.as_ref(), statement.span, run),
+            StatementKind::Compact(name) => {
+                self.on_threads(|| self.compact(name.as_ref(), statement.span, run))
+            }
             StatementKind::Fetch(_) => Err(later("FETCH", statement.span).into()),
             StatementKind::Plot(_) => Err(later("PLOT", statement.span).into()),
         };
@@ -173,20 +263,26 @@ impl Database {
             cancel: &self.cancel,
             budget: &budget,
             threads: threads.as_deref(),
+            analysis: None,
         };
         let value = work(&context, run)?;
-        if let Some(refusals) = notices.refusals() {
-            run.session.refusals = Some(refusals);
+        let outcome = Outcome {
+            notices: notices.lines(),
+            footer: notices.footer_lines(),
+            refusals: notices.refusals(),
+            ..Outcome::default()
+        };
+        if let Some(refusals) = &outcome.refusals {
+            run.session.refusals = Some(refusals.clone());
         }
-        let outcome =
-            Outcome { notices: notices.lines(), footer: notices.footer_lines(), ..Outcome::default() };
         Ok((value, outcome))
     }
 
-    fn query(&self, query: &syntax::Query, run: &mut Run<'_>) -> Result<Outcome> {
+    fn run_query(&self, query: &syntax::Query, run: &mut Run<'_>) -> Result<Outcome> {
         let max_rows = self.options.max_rows;
         let (rows, outcome) = self.reading(run, |context, run| {
-            let node = plan_of(query, context)?;
+            let node = context.install(|| plan_of(query, context))?;
+            indexes::used(&node).iter().for_each(|i| context.notices.footer(format!("index: {i}")));
             give(&node, context, run.output, max_rows)
         })?;
         Ok(Outcome { rows: Some(rows), ..outcome })
@@ -199,19 +295,8 @@ impl Database {
             _ => return Err(later("EXPLAIN of IMPORT and REFRESH", statement.span).into()),
         };
         let (rows, outcome) = self.reading(run, |context, run| {
-            let node = plan_of(query, context)?;
-            let mut lines: Vec<Vec<Option<String>>> =
-                crate::engine::plan::explain(&node).into_iter().map(|l| vec![Some(l)]).collect();
-            if analyze {
-                let start = std::time::Instant::now();
-                let mut batches = context.install(|| exec::rows(&node, context))?;
-                let mut rows = 0;
-                while let Some(batch) = context.install(|| batches.next()) {
-                    rows += batch?.num_rows();
-                }
-                lines.push(vec![Some(format!("{rows} rows in {:.3} s", start.elapsed().as_secs_f64()))]);
-                lines.extend(context.notices.footer_lines().into_iter().map(|l| vec![Some(l)]));
-            }
+            let lines = context.install(|| explained(query, analyze, context))?;
+            let lines = lines.into_iter().map(|line| vec![Some(line)]).collect();
             let batch = show::text_table(&["plan"], lines)?;
             give_batch(&batch, run.output)
         })?;
@@ -272,15 +357,7 @@ impl Database {
                 progress: run.progress,
                 depth: run.depth + 1,
             };
-            let outcome = self.statement(statement, &mut inner)?;
-            whole.notices.extend(outcome.notices);
-            whole.footer.extend(outcome.footer);
-            whole.unreadable += outcome.unreadable;
-            whole.message = match (whole.message.take(), outcome.message) {
-                (Some(before), Some(line)) => Some(format!("{before}\n{line}")),
-                (before, line) => before.or(line),
-            };
-            whole.rows = outcome.rows.map(|n| n + whole.rows.unwrap_or(0)).or(whole.rows);
+            whole = whole.and(self.statement(statement, &mut inner)?);
         }
         Ok(whole)
     }
@@ -303,6 +380,26 @@ impl Database {
 fn plan_of(query: &syntax::Query, context: &Context<'_>) -> Result<Node> {
     let node = Binder::new(*context).query(query)?;
     Ok(optimize::optimize(query::shown(node)))
+}
+
+/// The lines of EXPLAIN. Only the plan itself is analysed, not what the binder runs to make it.
+fn explained(query: &syntax::Query, analyze: bool, context: &Context<'_>) -> Result<Vec<String>> {
+    let node = plan_of(query, context)?;
+    if !analyze {
+        return explain(&node, context);
+    }
+    let analysis = Analysis::default();
+    let context = Context { analysis: Some(&analysis), ..*context };
+    let start = Instant::now();
+    let mut rows = 0;
+    for batch in exec::rows(&node, &context)? {
+        context.cancel.check()?;
+        rows += batch?.num_rows() as u64;
+    }
+    let time_s = start.elapsed().as_secs_f64();
+    let mut lines = explain(&node, &context)?;
+    lines.push(format!("{} in {time_s:.3} s", counted(rows, "row")));
+    Ok(lines)
 }
 
 /// Gives the rows of a plan out, and counts them.

@@ -1,5 +1,9 @@
 //! What can go wrong, as data. Every error names the place (file, record or row, byte offset, or the span of
 //! the query text) and, where there is one, the thing to write or do instead.
+//!
+//! The variant of an [`Error`] is its kind; its `Display` is the message with the help below it;
+//! [`Error::position`] is the place in the query text, and
+//! [`Error::rendered`] draws it.
 
 use std::fmt;
 use std::io;
@@ -165,6 +169,27 @@ impl Error {
             reason: reason.into(),
             help: None,
         }))
+    }
+
+    /// What to write or do instead, where there is something.
+    pub fn help(&self) -> Option<&str> {
+        match self {
+            Error::Query(d) => d.help.as_deref(),
+            Error::Data(d) => d.help.as_deref(),
+            Error::Limit { help, .. } => Some(help),
+            Error::Refused { help, .. } => help.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// For a mistake in a query: name of the text, line and column (in characters), both from 1.
+    pub fn position(&self) -> Option<(&str, usize, usize)> {
+        let Error::Query(d) = self else { return None };
+        let (source, span) = (d.source.as_ref()?, d.span?);
+        let before = source.text.get(..span.start.min(source.text.len()))?;
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        let column = before[line_start..].chars().count() + 1;
+        Some((&source.name, before.matches('\n').count() + 1, column))
     }
 
     /// A statement that cannot be done, with what to do instead.

@@ -51,3 +51,5 @@ pub const ROWS_SHOWN: usize = 40;
 pub const MEMORY_PERCENT: u128 = 60;
 /// Smallest memory budget of a statement, in bytes.
 pub const MEMORY_LEAST_BYTES: usize = 16 << 20;
+/// Rows of the table `refusals`; what is beyond is counted in the footer.
+pub const REFUSALS: usize = 4_000_000;

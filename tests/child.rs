@@ -9,7 +9,7 @@ use starquake::model::table::{Batch, Schema};
 use starquake::progress::Progress;
 
 /// The variable that tells the job.
-const JOB: &str = "STARQUAKE_TEST_JOB";
+pub const JOB: &str = "STARQUAKE_TEST_JOB";
 
 /// The job of this process; `None` where it is a test run.
 pub fn job() -> Option<Vec<String>> {
@@ -50,7 +50,7 @@ impl Output for Nothing {
 
 /// Runs a statement on a database and forgets its rows.
 pub fn execute(database: &Path, statement: &str, progress: &dyn Progress) -> Result<()> {
-    let database = Database::open(database, false, Options::default())?;
+    let database = Database::open(database, Options::default())?;
     let source = Source { name: "child.sq".to_owned(), text: statement.to_owned() };
     database.script(&mut Session::default(), &source, (&mut Nothing, progress)).map(|_| ())
 }

@@ -55,7 +55,7 @@ fn child_reads_or_holds_the_lock() {
 /// Asks until the file `stop` is there, and leaves the number of answers and of generations seen.
 fn read(database: &Path, dir: &Path, name: &str) {
     let mut db = Db::new();
-    db.database = Database::open(database, false, Options::default()).expect("a database");
+    db.database = Database::open(database, Options::default()).expect("a database");
     db.session = Session::default();
     let mut answers = 0;
     let mut seen = BTreeSet::new();

@@ -125,7 +125,7 @@ fn attempt(target: &Target<'_>, place: &Path, after: Option<Duration>) -> Durati
 fn is_whole(target: &Target<'_>, place: &Path) -> u64 {
     let reached = generation(place);
     let mut db = Db::new();
-    db.database = Database::open(place, false, Options::default()).expect("it opens");
+    db.database = Database::open(place, Options::default()).expect("it opens");
     db.session = Session::default();
     let rows = match db.try_run(&format!("SELECT count(*) FROM {}", target.table)) {
         Ok((_, csv)) => csv.lines().nth(1).and_then(|n| n.parse().ok()).expect("a number"),

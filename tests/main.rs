@@ -16,16 +16,26 @@ mod support;
 mod child;
 /// The command line: exit codes, streams, formats, options.
 mod cli;
+/// The prompt, driven in a pseudo-terminal.
+mod prompt;
 /// The demo: exit code and the truth it finds again.
 mod demo;
+/// The pages of help: their examples are run.
+mod help;
+/// The program beside statements: bench, man, completions, bulk requests, formats, signals.
+mod program;
 /// The README and docs/: their blocks are run.
 mod readme;
+/// Helpers: a pseudo-terminal and its screen.
+mod terminal;
 /// Helpers: small waveform archives, made by our own writers.
 mod tree;
 
 /// The house: floors, the fence around unsafe code, lengths of files.
 mod architecture;
 
+/// ADQL 2.1, production by production.
+mod adql;
 /// The language: every statement of the design parses, every wrong one is refused at its place.
 mod queries;
 
@@ -41,6 +51,9 @@ mod sky;
 mod threads;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
+
+/// The library: parameters, streamed rows, tokens, threads, examples.
+mod library;
 
 /// Readers and writers in several processes.
 mod concurrency;

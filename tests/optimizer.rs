@@ -193,6 +193,7 @@ fn an_optimized_plan_answers_as_the_plan_that_was_bound() {
         cancel: &cancel,
         budget: &budget,
         threads: None,
+        analysis: None,
     };
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 200,

@@ -31,12 +31,22 @@ fn same(got: &str, want: &str) -> bool {
         })
 }
 
+/// Without the time at the end of a line: `; 0.360 s`.
+fn without_time(text: &str) -> String {
+    let untimed = text.lines().map(|line| match line.rsplit_once("; ") {
+        Some((head, time)) if time.ends_with(" s") => head,
+        _ => line,
+    });
+    untimed.map(|line| format!("{line}\n")).collect()
+}
+
 fn run(command: &str, directory: &Path) -> String {
     let program = env!("CARGO_BIN_EXE_starquake");
     let line = command.replacen("starquake", program, 1);
     let done = Command::new("bash")
         .args(["-c", &line])
         .current_dir(directory)
+        .env_remove("STARQUAKE_DB")
         .stdin(std::process::Stdio::null())
         .output()
         .expect("bash");
@@ -54,6 +64,25 @@ fn the_console_blocks_of_the_readme_are_real() {
         let got = run(command, world());
         assert!(same(&got, want), "{command}\n--- the README has\n{want}\n--- it prints\n{got}");
     }
+}
+
+/// From zero to the first query: the lines run in a directory with nothing but data.
+#[test]
+fn the_path_of_a_new_user_leads_there() {
+    let blocks = blocks(README, "console path");
+    assert!(blocks.len() >= 6);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let data = world().join("data").canonicalize().expect("the data of the demo");
+    std::os::unix::fs::symlink(data, dir.path().join("data")).expect("a link");
+    for block in blocks {
+        let (command, want) = block.split_once('\n').expect("a command and its output");
+        let got = run(command.strip_prefix("$ ").expect("a prompt"), dir.path());
+        assert!(
+            same(&without_time(&got), &without_time(want)),
+            "{command}\n--- the README has\n{want}\n--- it prints\n{got}"
+        );
+    }
+    assert!(dir.path().join("alone.parquet").is_file());
 }
 
 #[test]

@@ -18,13 +18,13 @@ fn a_half_made_database_is_finished_by_the_next_import() {
     db.run(&format!("IMPORT CATALOG '{file}' INTO a"));
     let path = db.dir.path().join("t.sqk");
     std::fs::remove_file(path.join("snapshot")).expect("a snapshot");
-    drop(Database::open(&path, true, Options::default()).expect("it is mended"));
+    drop(Database::create(&path, Options::default()).expect("it is mended"));
     assert_eq!(db.value("SELECT COUNT(*) FROM a"), "2", "nothing committed is lost");
     let empty = db.dir.path().join("empty.sqk");
     for made in [vec![], vec!["segments", "snapshots"]] {
         std::fs::create_dir_all(&empty).expect("a directory");
         made.iter().for_each(|d| std::fs::create_dir_all(empty.join(d)).expect("a directory"));
-        Database::open(&empty, true, Options::default()).expect("it is finished");
+        Database::create(&empty, Options::default()).expect("it is finished");
         std::fs::remove_dir_all(&empty).expect("a directory");
     }
 }

@@ -144,7 +144,30 @@ fn answer(db: &mut Db, statement: &str) -> String {
         }
         Err(error) => shown(&error) + "\n",
     };
-    text.replace(&dir, "{dir}").replace("\n\n", "\n")
+    without_times(&text).replace(&dir, "{dir}").replace("\n\n", "\n")
+}
+
+/// Times that were measured, as `# ms` and `in # s`, with one blank before them.
+fn without_times(text: &str) -> String {
+    let mask = |line: &str| {
+        let mut words: Vec<&str> = vec![];
+        for word in line.split(' ') {
+            let unit = word.trim_matches([',', '"']);
+            let is_measured = unit == "ms" || (unit == "s" && words.iter().rev().nth(1) == Some(&"in"));
+            if is_measured && words.last().is_some_and(|w| w.contains('.') && w.parse::<f64>().is_ok()) {
+                words.pop();
+                let own = words.pop_if(|w| *w == "own");
+                while words.last() == Some(&"") {
+                    words.pop();
+                }
+                words.extend(own);
+                words.push("#");
+            }
+            words.push(word);
+        }
+        words.join(" ") + "\n"
+    };
+    text.lines().map(mask).collect()
 }
 
 /// Statements of a golden file with their expected answers.

@@ -76,7 +76,7 @@ impl Db {
     pub fn new() -> Db {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let database =
-            Database::open(dir.path().join("t.sqk"), true, Options::default()).expect("a database");
+            Database::create(dir.path().join("t.sqk"), Options::default()).expect("a database");
         Db { dir, database, session: Session::default() }
     }
 

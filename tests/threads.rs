@@ -75,7 +75,7 @@ const QUERIES: &[&str] = &[
 fn an_answer_does_not_depend_on_threads_or_memory() {
     let mut db = database();
     let set = |db: &mut Db, threads: usize, memory: &str| {
-        db.run(&format!("SET threads = {threads}; SET memory = {memory}"));
+        db.run(&format!("SET threads = {threads}; SET memory = '{memory}'"));
     };
     for query in QUERIES {
         set(&mut db, 1, "4 GiB");
@@ -103,11 +103,14 @@ fn a_sum_does_not_depend_on_what_stood_between_its_rows() {
 
 #[test]
 fn what_does_not_fit_is_refused_with_its_name() {
-    let db = database();
-    let options = Options { memory_bytes: Some(1 << 20), ..Options::default() };
-    let tight = Database::open(db.database.path(), false, options).expect("the database");
-    let mut tight =
-        Db { dir: tempfile::tempdir().expect("a directory"), database: tight, session: Session::default() };
+    let mut db = database();
+    let path = db.database.path();
+    let with_bytes = |bytes: usize| {
+        let options = Options { memory_bytes: Some(bytes), ..Options::default() };
+        let database = Database::open(&path, options).expect("the database");
+        Db { dir: tempfile::tempdir().expect("a directory"), database, session: Session::default() }
+    };
+    let (mut tight, mut narrow) = (with_bytes(1 << 20), with_bytes(4 << 20));
     let cases = [
         ("SELECT id, SUM(mag) FROM big GROUP BY id", "GROUP BY"),
         ("SELECT COUNT(DISTINCT name) FROM big", "GROUP BY"),
@@ -127,9 +130,14 @@ fn what_does_not_fit_is_refused_with_its_name() {
         }
     }
     // ORDER BY goes to disk, and gives the same rows.
-    let mut wide = Db { database: db.database, session: Session::default(), dir: db.dir };
-    for query in ["SELECT * FROM big ORDER BY mag DESC, band", "SELECT * FROM big ORDER BY name LIMIT 90000 OFFSET 5"] {
-        assert!(tight.csv(query) == wide.csv(query), "{query}");
+    for query in [
+        "SELECT * FROM big ORDER BY mag DESC, band",
+        "SELECT * FROM big ORDER BY other NULLS FIRST",
+        "SELECT id, name FROM big ORDER BY name LIMIT 90000 OFFSET 5",
+    ] {
+        let outcome = narrow.run(query).remove(0);
+        assert!(outcome.footer.iter().any(|f| f.contains("runs on disk")), "{query}: {:?}", outcome.footer);
+        assert!(narrow.csv(query) == db.csv(query), "{query}");
     }
     // What streams needs no more memory for more rows, and what was held is given back.
     assert_eq!(tight.value("SELECT COUNT(*) FROM big WHERE id >= 0"), ROWS.to_string());
@@ -141,7 +149,8 @@ fn what_does_not_fit_is_refused_with_its_name() {
 fn settings_are_checked() {
     let mut db = Db::new();
     let cases = [
-        ("SET memory = 2 GB", ""),
+        ("SET memory = '2 GB'", ""),
+        ("SET memory = 2 GB", "a size is a text: SET memory = '2 GB'"),
         ("SET memory = '1.5GiB'", ""),
         ("LET m = '300 MB'; SET memory = $m", ""),
         ("SET threads = 3", ""),
@@ -150,7 +159,7 @@ fn settings_are_checked() {
         ("SET threads = 100000", "threads are a whole number from 1 to 1024"),
         ("SET memory = 2", "a size is a number and one of kB, MB"),
         ("SET memory = 2 arcsec", "a size is a number and one of kB, MB"),
-        ("SET memory = 1 kB", "a statement needs 16.0 MiB at least"),
+        ("SET memory = '1 kB'", "a statement needs 16.0 MiB at least"),
         ("SET colour = 1", "unknown setting `colour`"),
     ];
     for (text, want) in cases {
@@ -168,9 +177,8 @@ fn settings_are_checked() {
 fn more_rows_than_allowed_are_refused() {
     let db = database();
     let options = Options { max_rows: Some(1000), ..Options::default() };
-    let few = Database::open(db.database.path(), false, options).expect("the database");
-    let mut few =
-        Db { dir: tempfile::tempdir().expect("a directory"), database: few, session: Session::default() };
+    let few = Database::open(db.database.path(), options).expect("the database");
+    let mut few = Db { dir: tempfile::tempdir().expect("a directory"), database: few, session: Session::default() };
     assert_eq!(few.rows("SELECT id FROM big LIMIT 1000").len(), 1000);
     let error = few.error("SELECT id FROM big LIMIT 1001");
     assert!(matches!(&error, Error::Limit { limit, .. } if limit == "1000 rows"), "{}", shown(&error));

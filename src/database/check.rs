@@ -37,6 +37,7 @@ impl Database {
             cancel: &self.cancel,
             budget: &budget,
             threads: threads.as_deref(),
+            analysis: None,
         };
         let mut all = vec![];
         for name in tables.names().into_iter().filter(|n| n != "sources" && n != "refusals") {

@@ -14,8 +14,9 @@ use crate::engine::exec;
 use crate::engine::expr::{floats, integers};
 use crate::engine::plan::Node;
 use crate::error::{Diagnostic, Error, Result, Span};
+use crate::format::compress::{self, Method};
 use crate::format::hypodd::{DtccLink, write_dtcc};
-use crate::format::table::{Format, Writer};
+use crate::format::table::{FORMATS, Format, Writer};
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Copy, CopyOption};
 use crate::model::table::Batch;
@@ -25,6 +26,7 @@ use crate::model::time::Time;
 struct Target {
     path: PathBuf,
     format: OutFormat,
+    compress: Option<Method>,
     replace: bool,
     append: bool,
 }
@@ -59,6 +61,7 @@ fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
     let path = PathBuf::from(Binder::new(*context).text(&copy.to)?);
     let mut target = Target {
         format: OutFormat::Table(Format::of_path(&path).unwrap_or(Format::Csv)),
+        compress: Method::of_path(&path),
         path,
         replace: false,
         append: false,
@@ -74,7 +77,12 @@ fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
             CopyOption::Append(_) => target.append = true,
             CopyOption::Weight(name) if name.text.eq_ignore_ascii_case("cc") => {}
             CopyOption::Weight(name) => return Err(later("a WEIGHT other than cc", name.span).into()),
-            CopyOption::Compress(name) => return Err(later("COMPRESS", name.span).into()),
+            CopyOption::Compress(name) => {
+                target.compress = Some(Method::find(&name.text).ok_or_else(|| {
+                    Diagnostic::new(format!("unknown compression `{}`", name.text), name.span)
+                        .help("gzip or zstd")
+                })?);
+            }
             CopyOption::Sign(n) => return Err(later("SIGN", n.span).into()),
             CopyOption::Station(name) => return Err(later("STATION", name.span).into()),
         }
@@ -82,7 +90,21 @@ fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
     if !is_stated {
         let message = format!("the name {} does not tell a format", target.path.display());
         return Err(Diagnostic::new(message, copy.to.span)
-            .help("add FORMAT csv, tsv, json, ndjson, parquet or hypodd")
+            .help(format!("add FORMAT and one of {}", format_names().join(", ")))
+            .into());
+    }
+    let is_text = match target.format {
+        OutFormat::HypoDd => true,
+        OutFormat::Table(format) => format.is_text(),
+    };
+    if target.compress.is_some() && !is_text {
+        return Err(Diagnostic::new("a file of this format compresses its own parts", copy.to.span)
+            .help("leave out COMPRESS, .gz and .zst")
+            .into());
+    }
+    if target.append && target.compress.is_some() {
+        return Err(Diagnostic::new("nothing can be appended to a compressed file", copy.to.span)
+            .help("write another file")
             .into());
     }
     let can_append = matches!(
@@ -97,6 +119,11 @@ fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
     Ok(target)
 }
 
+/// What FORMAT takes.
+fn format_names() -> Vec<&'static str> {
+    FORMATS.iter().map(|f| f.1).chain(["hypodd"]).collect()
+}
+
 fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
     if name.eq_ignore_ascii_case("hypodd") {
         return Ok(OutFormat::HypoDd);
@@ -104,15 +131,14 @@ fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
     if let Some(format) = Format::find(name) {
         return Ok(OutFormat::Table(format));
     }
-    let planned = ["mseed", "sac", "growclust", "votable", "ecsv", "fits", "arrow"];
+    let planned = ["mseed", "sac", "growclust", "votable", "ecsv", "fits"];
     if planned.iter().any(|p| p.eq_ignore_ascii_case(name)) {
         return Err(later(&format!("FORMAT {}", name.to_ascii_lowercase()), span));
     }
-    let known = ["csv", "tsv", "json", "ndjson", "parquet", "hypodd"];
     let error = Diagnostic::new(format!("unknown format `{name}`"), span);
-    Err(match nearest(&name.to_ascii_lowercase(), known.iter().copied()) {
+    Err(match nearest(&name.to_ascii_lowercase(), format_names().into_iter()) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
-        None => error.help(known.join(", ")),
+        None => error.help(format_names().join(", ")),
     })
 }
 
@@ -133,7 +159,8 @@ fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<u64> {
     }
     temporary.write_all(&old).map_err(|e| Error::io("write", &target.path, e))?;
     let file = temporary.as_file().try_clone().map_err(|e| Error::io("write", &target.path, e))?;
-    let out = BufWriter::with_capacity(1 << 20, file);
+    let out = Box::new(BufWriter::with_capacity(1 << 20, file));
+    let out = compress::with(target.compress, out).map_err(|e| Error::io("write", &target.path, e))?;
     let rows = match target.format {
         OutFormat::HypoDd => write_hypodd(node, out, context)?,
         OutFormat::Table(format) => write_table(node, (format, &target.path, !old.is_empty()), out, context)?,
@@ -153,14 +180,14 @@ fn set_mode(path: &Path) {
 fn write_table(
     node: &Node,
     how: (Format, &Path, bool),
-    out: BufWriter<std::fs::File>,
+    out: Box<dyn Write + Send>,
     context: &Context<'_>,
 ) -> Result<u64> {
     let (format, path, is_continued) = how;
     let out: Box<dyn Write + Send> = if is_continued && format != Format::Ndjson {
         Box::new(WithoutHeader { out, header: true })
     } else {
-        Box::new(out)
+        out
     };
     let mut writer = Writer::new(format, path, &node.schema(), out)?;
     let mut rows = 0;
@@ -177,7 +204,7 @@ fn write_table(
 
 /// Drops the first line: what is appended to a file that has a header.
 struct WithoutHeader {
-    out: BufWriter<std::fs::File>,
+    out: Box<dyn Write + Send>,
     header: bool,
 }
 
@@ -199,7 +226,7 @@ impl Write for WithoutHeader {
 }
 
 /// dt.cc from the rows of CORRELATE, whatever else the query selected.
-fn write_hypodd(node: &Node, mut out: BufWriter<std::fs::File>, context: &Context<'_>) -> Result<u64> {
+fn write_hypodd(node: &Node, mut out: Box<dyn Write + Send>, context: &Context<'_>) -> Result<u64> {
     let batch = exec::collect_one(node, context)?;
     let links = links(&batch, context)?;
     let count = write_dtcc(&mut out, &links)?;

@@ -22,7 +22,7 @@ use crate::model::time::Time;
 use crate::store::{SourceEntry, Writer};
 
 impl Database {
-    pub(super) fn import(&self, import: &Import, span: Span, run: &mut Run<'_>) -> Result<Outcome> {
+    pub(super) fn run_import(&self, import: &Import, span: Span, run: &mut Run<'_>) -> Result<Outcome> {
         let (path, _) = self.reading(run, |context, _| Binder::new(*context).text(&import.path))?;
         let path = PathBuf::from(path);
         let mut writer = self.writer(span, run)?;
@@ -32,8 +32,12 @@ impl Database {
                 let request = self.catalog_request(import, path, run)?;
                 import_catalog(&mut writer, &request, (run.progress, &|| self.cancel.check()))
             }
-            ImportKind::Events => import_events(&mut writer, &event_request(import, &path)?),
-            ImportKind::Stations => import_stations(&mut writer, &event_request(import, &path)?),
+            ImportKind::Events => {
+                import_events(&mut writer, &event_request(import, &path)?, &|| self.cancel.check())
+            }
+            ImportKind::Stations => {
+                import_stations(&mut writer, &event_request(import, &path)?, &|| self.cancel.check())
+            }
         };
         let Imported { message, notices, problems } = done.map_err(|e| at_span(e, import.path.span))?;
         Ok(Outcome { message: Some(message), notices, unreadable: problems, ..Outcome::default() })
@@ -114,7 +118,7 @@ impl Database {
         refresh::refresh(writer, &job)
     }
 
-    pub(super) fn refresh(
+    pub(super) fn run_refresh(
         &self,
         what: (bool, Option<&Ident>),
         span: Span,
@@ -237,7 +241,10 @@ impl Database {
                 }
                 O::Frame(name) if name.text.eq_ignore_ascii_case("icrs") => {}
                 O::Frame(name) => return Err(later("a FRAME other than icrs", name.span).into()),
-                O::EpochYear(n) => drop(request.properties.insert("epoch".to_owned(), n.text.clone())),
+                O::EpochYear(n) => {
+                    let (year, _) = self.reading(run, |context, _| Binder::new(*context).figure(n))?;
+                    request.properties.insert("epoch".to_owned(), year);
+                }
                 O::EpochColumn(n) => drop(request.properties.insert("epoch".to_owned(), column(n))),
                 O::Motion(a, b) => {
                     request.properties.insert("motion".to_owned(), format!("{},{}", column(a), column(b)));

@@ -10,7 +10,7 @@ use crate::error::{Diagnostic, Error, Result};
 use crate::lang::syntax::{self, ExprKind, Text, TextKind};
 
 /// What SET can set.
-const SETTINGS: [&str; 3] = ["memory", "threads", "window_cache"];
+const SETTINGS: [&str; 3] = ["window_cache", "memory", "threads"];
 /// Most threads of a statement.
 const THREADS: usize = 1024;
 
@@ -31,7 +31,7 @@ impl Database {
             _ => parse_bytes(&text).map(|_| ()),
         };
         checked.map_err(|reason| {
-            let example = if *setting == "threads" { "SET threads = 4" } else { "SET memory = 2 GB" };
+            let example = if *setting == "threads" { "SET threads = 4" } else { "SET memory = '2 GB'" };
             Diagnostic::new(reason, value.span).help(example.replace("memory", setting))
         })?;
         run.session.settings.insert((*setting).to_owned(), text);
@@ -52,7 +52,7 @@ impl Database {
     /// The memory of a statement.
     pub(super) fn budget(&self, session: &Session) -> Result<Budget> {
         let set = session.settings.get("memory").map(|text| parse_bytes(text)).transpose();
-        let set = set.map_err(|reason| Error::refused(reason, "SET memory = 2 GB"))?;
+        let set = set.map_err(|reason| Error::refused(reason, "SET memory = '2 GB'"))?;
         Ok(set.or(self.options.memory_bytes).map_or_else(Budget::default, Budget::new))
     }
 
@@ -61,8 +61,8 @@ impl Database {
         let refused = |reason| Error::refused(reason, "SET threads = 4");
         let set =
             session.settings.get("threads").map(|text| threads_of(text)).transpose().map_err(refused)?;
-        let Some(count) = set.or(self.options.threads) else { return Ok(None) };
-        let mut kept = self.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(count) = set else { return Ok(self.pool.clone()) };
+        let mut kept = self.set_threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(pool) = kept.as_ref().filter(|pool| pool.current_num_threads() == count) {
             return Ok(Some(pool.clone()));
         }

@@ -60,7 +60,7 @@ impl Budget {
         Err(Error::Limit {
             what: format!("the memory of {operator} ({} with what is held already)", shown(before.saturating_add(bytes))),
             limit: shown(self.limit_bytes),
-            help: "select fewer rows or columns before this step, or raise the budget: SET memory = 8 GiB, --memory 8GiB"
+            help: "select fewer rows or columns before this step, or raise the budget: SET memory = '8 GiB', --memory 8GiB"
                 .to_owned(),
         })
     }
@@ -148,7 +148,7 @@ pub fn parse_bytes(text: &str) -> Result<usize, String> {
     let scale = UNITS.iter().find(|(name, _)| *name == unit.trim()).map(|(_, scale)| *scale);
     let (Some(number), Some(scale)) = (number, scale) else {
         let names: Vec<&str> = UNITS.iter().map(|(name, _)| *name).collect();
-        return Err(format!("a size is a number and one of {}: 500 MB", names.join(", ")));
+        return Err(format!("a size is a number and one of {}: '500 MB'", names.join(", ")));
     };
     let bytes = number * scale;
     if bytes < limits::MEMORY_LEAST_BYTES as f64 {

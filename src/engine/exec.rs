@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatchOptions;
+use arrow_schema::Schema as ArrowSchema;
+
 use super::bind::Context;
 use super::budget::batch_bytes;
 use super::expr::{Expr, arrow_error};
@@ -12,8 +15,6 @@ use super::stream::{Tasks, in_order, ready, then};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::model::table::{Batch, Schema};
-use arrow_array::RecordBatchOptions;
-use arrow_schema::Schema as ArrowSchema;
 
 pub use super::stream::Rows;
 
@@ -71,14 +72,21 @@ pub fn one(node: &Node, batches: Vec<Batch>) -> Result<Batch> {
     }
 }
 
-/// The rows of a plan.
+/// The rows of a plan; counted where the statement is analysed.
 pub fn rows<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
+    match context.analysis {
+        Some(analysis) => analysis.watch(node, || start(node, context)),
+        None => start(node, context),
+    }
+}
+
+fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
     context.cancel.check()?;
     match &node.plan {
         Plan::One => Ok(Box::new(std::iter::once(one_row()))),
         Plan::Rows(batches) => Ok(Box::new(batches.iter().cloned().map(Ok))),
         Plan::Scan(_) | Plan::Filter { .. } | Plan::Project { .. } => {
-            Ok(Box::new(in_order(tasks(node, context)?, context, Ok)))
+            Ok(Box::new(in_order(work(node, context)?, context, Ok)))
         }
         Plan::Shared(shared) => {
             if shared.rows.get().is_none() {
@@ -128,8 +136,12 @@ pub fn rows<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
 }
 
 /// The rows of a plan as work to be done: what needs no other rows than its own batch is done by whoever takes the
-/// batch up.
+/// batch up. Where the statement is analysed, the rows of each node are counted first.
 pub fn tasks<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Tasks<'a>> {
+    if context.analysis.is_some() { Ok(ready(rows(node, context)?)) } else { work(node, context) }
+}
+
+fn work<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Tasks<'a>> {
     match &node.plan {
         Plan::Scan(plan) => scan::scan(plan, node, context),
         Plan::Filter { input, predicate } => Ok(then(tasks(input, context)?, |batch| {

@@ -1,10 +1,13 @@
 //! From a syntax tree and a snapshot to batches: the binder settles names, units and types, the plan says what is
 //! done, the executor does it.
 
+pub mod analyze;
 pub mod bind;
 pub mod budget;
+pub mod estimate;
 pub mod exec;
 pub mod expr;
+pub mod indexes;
 pub mod ops;
 pub mod optimize;
 pub mod plan;

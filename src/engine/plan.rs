@@ -163,7 +163,7 @@ pub struct SortKey {
 }
 
 /// Conditions of a join.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct JoinCondition {
     /// Pairs of (left, right) values that must be equal.
     pub equal: Vec<(Expr, Expr)>,
@@ -438,16 +438,4 @@ fn describe_scan(scan: &Scan) -> String {
         let _ = write!(text, ", {} ranges on block minima and maxima", scan.ranges.len());
     }
     text
-}
-
-/// The tree as EXPLAIN prints it, one line a node, inputs indented below.
-pub fn explain(node: &Node) -> Vec<String> {
-    let mut lines = vec![];
-    explain_into(node, 0, &mut lines);
-    lines
-}
-
-fn explain_into(node: &Node, depth: usize, lines: &mut Vec<String>) {
-    lines.push(format!("{}{}", "  ".repeat(depth), node.plan.describe()));
-    node.plan.inputs().into_iter().for_each(|input| explain_into(input, depth + 1, lines));
 }

@@ -26,6 +26,10 @@ pub struct Scope {
     pub tables: Vec<ScopeTable>,
     /// All columns.
     pub columns: Vec<OutColumn>,
+    /// Columns of USING and NATURAL that another one stands for unless their table is named.
+    pub merged: Vec<usize>,
+    /// Columns of no table: what both sides of a FULL JOIN ... USING share.
+    pub common: Vec<usize>,
 }
 
 /// What a name stands for.
@@ -55,7 +59,8 @@ impl Scope {
     /// Of one table.
     pub fn of(alias: &str, columns: Vec<OutColumn>) -> Scope {
         let end = columns.len();
-        Scope { tables: vec![ScopeTable { alias: alias.to_owned(), start: 0, end, matched: 0..0 }], columns }
+        let table = ScopeTable { alias: alias.to_owned(), start: 0, end, matched: 0..0 };
+        Scope { tables: vec![table], columns, merged: vec![], common: vec![] }
     }
 
     /// Two scopes side by side, `right` after `left`.
@@ -69,7 +74,14 @@ impl Scope {
             matched: t.matched.start + shift..t.matched.end + shift,
         }));
         self.columns.extend(right.columns);
+        self.merged.extend(right.merged.into_iter().map(|i| i + shift));
+        self.common.extend(right.common.into_iter().map(|i| i + shift));
         self
+    }
+
+    /// Places of the columns that `*` stands for, hidden ones left out.
+    pub fn shown(&self) -> impl Iterator<Item = usize> {
+        (0..self.columns.len()).filter(|i| !self.columns[*i].is_hidden && !self.merged.contains(i))
     }
 
     /// The table of that alias.
@@ -91,16 +103,25 @@ impl Scope {
                 None => return Err(self.no_table(alias)),
             },
         };
+        if let (None, Some(index)) = (table, self.common_column(column)) {
+            return Ok(Resolved::Column(index));
+        }
         let mut found: Vec<(&ScopeTable, Resolved)> = vec![];
         for t in &tables {
             found.extend(self.in_table(t, column).map(|r| (*t, r)));
         }
+        let is_merged = |r: &Resolved| matches!(r, Resolved::Column(i) if self.merged.contains(i));
+        found.retain(|(_, r)| table.is_some() || !is_merged(r));
         found.dedup_by(|a, b| a.1 == b.1);
         match found.as_slice() {
             [(_, one)] => Ok(one.clone()),
             [] => Err(self.no_column(&tables, column, name.span)),
             many => Err(ambiguous(many, column, name.span)),
         }
+    }
+
+    fn common_column(&self, name: &Ident) -> Option<usize> {
+        self.common.iter().copied().find(|&i| same(&self.columns[i].column.name, name))
     }
 
     fn in_table(&self, table: &ScopeTable, name: &Ident) -> Option<Resolved> {

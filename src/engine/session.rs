@@ -2,8 +2,10 @@
 //! rows: notices and counts for the footer.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arrow_array::ArrayRef;
 
 use super::bind::value::Bound;
 use crate::error::{Error, Result, Source};
@@ -15,6 +17,8 @@ use crate::model::table::Batch;
 pub enum Variable {
     /// A scalar, a position, a span or a region.
     Value(Bound),
+    /// The members of `x IN $name`.
+    List(ArrayRef),
     /// A query, evaluated once in each statement that uses it.
     View(Box<View>),
 }
@@ -41,27 +45,55 @@ pub struct Session {
     pub refusals: Option<Batch>,
 }
 
-/// Asks a running statement to stop; shared with a signal handler or another thread.
-#[derive(Debug, Default)]
-pub struct Cancel(AtomicBool);
+/// Asks running statements to stop. Every clone is the same token, and it can be used from any thread or from a
+/// signal handler.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel {
+    flag: Arc<AtomicBool>,
+    /// Tokens that stop the same statements, and others.
+    wider: Vec<Arc<AtomicBool>>,
+}
 
 impl Cancel {
-    /// Stop at the next chance.
+    /// A token that nobody has used yet.
+    pub fn new() -> Cancel {
+        Cancel::default()
+    }
+
+    /// A token of its own that is cancelled whenever this one is.
+    #[must_use]
+    pub fn narrower(&self) -> Cancel {
+        Cancel::new().or(self)
+    }
+
+    /// This token, cancelled also whenever `other` is.
+    #[must_use]
+    pub fn or(mut self, other: &Cancel) -> Cancel {
+        self.wider.push(other.flag.clone());
+        self.wider.extend(other.wider.iter().cloned());
+        self
+    }
+
+    /// Stop at the next chance, which comes within 100 ms.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag.store(true, Ordering::Relaxed);
     }
 
     /// Forget an earlier request.
     pub fn reset(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.flag.store(false, Ordering::Relaxed);
     }
 
     /// Has somebody asked?
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let is_set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
+        is_set(&self.flag) || self.wider.iter().any(is_set)
     }
 
-    /// An error once somebody has asked.
+    /// Goes on, unless somebody has asked.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once somebody has.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
     }

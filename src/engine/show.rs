@@ -57,6 +57,7 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
                 let what = match value {
                     Variable::View(_) => "a query",
                     Variable::Value(bound) => bound.phrase(),
+                    Variable::List(_) => "a list",
                 };
                 some(&[name, what])
             });

@@ -1,6 +1,8 @@
 //! Foreign bytes, in and out: one file per format, both directions. No other room sees bytes from outside.
 #![deny(clippy::indexing_slicing)]
 
+pub mod arrow;
+pub mod compress;
 pub mod csv;
 pub mod event;
 pub mod hypodd;

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::format::{csv, json, parquet};
+use crate::format::{arrow, compress, csv, json, parquet};
 use crate::limits::COLUMNS;
 use crate::model::table::{Batch, Column, Schema};
 
@@ -29,6 +29,10 @@ pub enum Format {
     Ndjson,
     /// Apache Parquet.
     Parquet,
+    /// Arrow IPC, the file format; written only.
+    Arrow,
+    /// Arrow IPC, the stream format; written only.
+    ArrowStream,
 }
 
 /// Every format by its name and the file name endings it is written to.
@@ -38,6 +42,8 @@ pub const FORMATS: &[(Format, &str, &[&str])] = &[
     (Format::Json, "json", &["json"]),
     (Format::Ndjson, "ndjson", &["ndjson", "jsonl"]),
     (Format::Parquet, "parquet", &["parquet", "parq", "pq"]),
+    (Format::Arrow, "arrow", &["arrow", "feather"]),
+    (Format::ArrowStream, "arrows", &["arrows"]),
 ];
 
 impl Format {
@@ -51,8 +57,16 @@ impl Format {
         FORMATS.iter().find(|f| f.1.eq_ignore_ascii_case(name)).map(|f| f.0)
     }
 
-    /// The format a file of that name is written in.
+    /// Is it text, which a terminal can show and which may be compressed as a whole?
+    pub fn is_text(self) -> bool {
+        matches!(self, Format::Csv | Format::Tsv | Format::Json | Format::Ndjson)
+    }
+
+    /// The format a file of that name is written in: `a.csv`, and `a.csv.gz`, `a.csv.zst` of a text.
     pub fn of_path(path: &Path) -> Option<Format> {
+        if compress::Method::of_path(path).is_some() {
+            return Format::of_path(Path::new(path.file_stem()?)).filter(|f| f.is_text());
+        }
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
         FORMATS.iter().find(|f| f.2.contains(&ending.as_str())).map(|f| f.0)
     }
@@ -358,6 +372,8 @@ pub enum Writer<'a> {
     Json(Box<json::Writer<'a>>),
     /// Parquet.
     Parquet(Box<parquet::Writer<'a>>),
+    /// Arrow IPC.
+    Arrow(Box<arrow::Writer<'a>>),
 }
 
 impl<'a> Writer<'a> {
@@ -377,6 +393,8 @@ impl<'a> Writer<'a> {
             Format::Json => Writer::Json(Box::new(json::Writer::new(path, schema, true, out)?)),
             Format::Ndjson => Writer::Json(Box::new(json::Writer::new(path, schema, false, out)?)),
             Format::Parquet => Writer::Parquet(Box::new(parquet::Writer::new(path, schema, out)?)),
+            Format::Arrow => Writer::Arrow(Box::new(arrow::Writer::new(path, schema, false, out)?)),
+            Format::ArrowStream => Writer::Arrow(Box::new(arrow::Writer::new(path, schema, true, out)?)),
         })
     }
 
@@ -389,6 +407,7 @@ impl<'a> Writer<'a> {
             Writer::Csv(w) => w.write(batch),
             Writer::Json(w) => w.write(batch),
             Writer::Parquet(w) => w.write(batch),
+            Writer::Arrow(w) => w.write(batch),
         }
     }
 
@@ -401,6 +420,7 @@ impl<'a> Writer<'a> {
             Writer::Csv(w) => w.finish(),
             Writer::Json(w) => w.finish(),
             Writer::Parquet(w) => w.finish(),
+            Writer::Arrow(w) => w.finish(),
         }
     }
 }

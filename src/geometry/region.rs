@@ -5,6 +5,8 @@ use crate::geometry::healpix::{self, CellRun, Overlap};
 use crate::geometry::separation::{Cone, Radius, is_position};
 use crate::geometry::vector::{self, Vector};
 
+mod relate;
+
 /// A point this close to an edge, in radians (2e-10 arcsec), lies on it.
 pub const BOUNDARY_RAD: f64 = 1e-15;
 /// Most vertices of a polygon (the test for crossing edges compares all pairs).

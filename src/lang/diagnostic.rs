@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::error::{Diagnostic, Span};
+use crate::error::{Diagnostic, Error, Span};
 
 /// Columns a tab is drawn as.
 const TAB_COLUMNS: usize = 4;
@@ -67,6 +67,26 @@ pub fn render(d: &Diagnostic, color: bool) -> String {
     }
     out.push('\n');
     out
+}
+
+impl Error {
+    /// As the command line tells it: headline, and for a mistake in a query its place, drawn under the line, with
+    /// what to write instead.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().expect("a directory");
+    /// # let db = starquake::Database::create(directory.path().join("x.sqk"), Default::default()).expect("a database");
+    /// let mistake = db.query("SELECT 3 arcsex", ()).expect_err("there is no such unit");
+    /// assert!(matches!(mistake, starquake::Error::Query(_)));
+    /// assert_eq!(mistake.help(), Some("did you mean `arcsec`? (SHOW UNITS lists them)"));
+    /// assert!(mistake.rendered().contains("--> <query>:1:10"));
+    /// ```
+    pub fn rendered(&self) -> String {
+        match self {
+            Error::Query(diagnostic) => render(diagnostic, false),
+            other => format!("error: {other}\n"),
+        }
+    }
 }
 
 /// Where a span stands: its first line, cut in three.

@@ -347,7 +347,7 @@ fn good_files() -> Vec<(String, String)> {
     files.into_iter().map(read).collect()
 }
 
-/// The statements of the files, one by one, and the wrong ones of the table.
+/// The statements of the files, one by one, the wrong ones of the tables, and those of ADQL, right and wrong.
 pub(crate) fn corpus() -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for (name, text) in good_files() {
@@ -358,6 +358,10 @@ pub(crate) fn corpus() -> Vec<String> {
     let designed = include_str!("../../tests/data/wrong.tsv").lines().skip(1);
     let wrong = designed.chain(include_str!("../../tests/data/wrong_syntax.tsv").lines().skip(1));
     all.extend(wrong.filter_map(|l| l.split('\t').nth(1)).map(str::to_owned));
+    let adql =
+        [include_str!("../../tests/data/adql/valid.sq"), include_str!("../../tests/data/adql/invalid.sq")];
+    let lines = adql.into_iter().flat_map(str::lines).filter(|l| !l.is_empty() && !l.starts_with("--"));
+    all.extend(lines.map(|l| l.split("; -- refused").next().unwrap_or(l).to_owned()));
     all
 }
 

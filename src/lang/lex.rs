@@ -17,16 +17,16 @@ mod pattern;
 pub(crate) use pattern::{blank, measure_number, measure_quoted, measure_time, word_at};
 use pattern::{measure_name, measure_unit};
 
-/// Words that are never bare names; the last two lines are words of SQL that are absent here, kept so that a
-/// message can name them.
+/// Words that are never bare names; the last line is words of SQL that are absent here, kept so that a message can
+/// name them.
 #[rustfmt::skip]
 pub const RESERVED: &[&str] = &[
     "ALL", "AND", "ANTI", "AS", "BETWEEN", "BY", "CASE", "CAST", "CORRELATE", "COVERAGE", "CROSSMATCH",
-    "DISTINCT", "DURING", "ELSE", "END", "EXCEPT", "EXISTS", "FALSE", "FROM", "GAPS", "GROUP", "HAVING",
-    "ILIKE", "IN", "INNER", "INTERSECT", "IS", "JOIN", "LEFT", "LIKE", "LIMIT", "MATCHES", "NOT", "NULL",
-    "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVERLAPS", "PAIRS", "SELECT", "SEMI", "THEN", "TO", "TOP", "TRUE",
+    "DISTINCT", "DURING", "ELSE", "END", "EXCEPT", "EXISTS", "FALSE", "FROM", "FULL", "GAPS", "GROUP", "HAVING",
+    "ILIKE", "IN", "INNER", "INTERSECT", "IS", "JOIN", "LEFT", "LIKE", "LIMIT", "MATCHES", "NATURAL", "NOT", "NULL",
+    "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVERLAPS", "PAIRS", "RIGHT", "SELECT", "SEMI", "THEN", "TO", "TOP", "TRUE",
     "UNION", "USING", "VARIABILITY", "WHEN", "WHERE", "WITH", "WITHIN",
-    "ALTER", "CREATE", "CROSS", "DELETE", "FULL", "INSERT", "NATURAL", "OVER", "RIGHT", "UPDATE",
+    "ALTER", "CREATE", "CROSS", "DELETE", "INSERT", "OVER", "UPDATE",
 ];
 
 /// The other keywords, which are names where a name may stand.
@@ -56,13 +56,15 @@ pub enum Expected {
     Token(&'static str),
 }
 
-/// What stands in brackets that may hold a query or an expression.
+/// What stands in brackets that may hold a query, an expression or joined tables.
 #[derive(Clone, Debug)]
 pub(crate) enum Inner {
     /// A query.
     Query(Box<Query>),
     /// An expression.
     Expr(super::syntax::Expr),
+    /// Joined tables.
+    Joined(Box<super::syntax::FromItem>),
 }
 
 /// A bracket that was read ahead of the rule that wants it, so that none is read twice.
@@ -88,6 +90,8 @@ pub(crate) struct State {
     pub(crate) refusal: RefCell<Option<Diagnostic>>,
     /// Height of the operator chains of the expression being read.
     pub(crate) height: Cell<usize>,
+    /// Bytes of tokens and blanks that were looked at: the work of the parse.
+    pub(crate) work: Cell<usize>,
     depth: Cell<usize>,
     ahead: RefCell<Option<ReadAhead>>,
 }
@@ -140,12 +144,19 @@ pub(crate) fn since(start: usize, i: In<'_>) -> Span {
     Span::new(start, i.extra.end.max(start))
 }
 
+/// Notes that so many bytes were looked at.
+fn looked(i: In<'_>, bytes: usize) {
+    let work = &i.extra.state.work;
+    work.set(work.get() + bytes);
+}
+
 /// Takes a token of `len` bytes and the blanks behind it.
 fn take(i: In<'_>, len: usize) -> (In<'_>, Span) {
     let start = i.location_offset();
     let mut rest = i.take_from(len);
     rest.extra.end = start + len;
     let skip = blank(rest.fragment());
+    looked(i, len + skip);
     (rest.take_from(skip), Span::new(start, start + len))
 }
 
@@ -232,6 +243,7 @@ pub fn is_reserved(word: &str) -> bool {
 pub(crate) fn kw<'a>(word: &'static str) -> impl Fn(In<'a>) -> Res<'a, Span> {
     move |i| {
         let found = word_at(i.fragment());
+        looked(i, found.len() + 1);
         if found.eq_ignore_ascii_case(word) {
             Ok(take(i, found.len()))
         } else {
@@ -244,6 +256,7 @@ pub(crate) fn kw<'a>(word: &'static str) -> impl Fn(In<'a>) -> Res<'a, Span> {
 pub(crate) fn mark<'a>(mark: &'static str) -> impl Fn(In<'a>) -> Res<'a, Span> {
     move |i| {
         let text = i.fragment();
+        looked(i, 2);
         let longer = (mark == "." && text.starts_with("..")) || (mark == "/" && text.starts_with("/*"));
         if text.starts_with(mark) && !longer {
             Ok(take(i, mark.len()))
@@ -261,7 +274,12 @@ fn token<'a>(i: In<'a>, name: &'static str, measure: fn(&str) -> Option<usize>) 
             let (rest, span) = take(i, len);
             Ok((rest, (text.get(..len).unwrap_or(""), span)))
         }
-        None => miss(i, Expected::Token(name)),
+        None => {
+            // a quote that is not closed is looked for to the end
+            let quoted = text.starts_with(['\'', '"']);
+            looked(i, if quoted { text.len() } else { word_at(text).len() + 1 });
+            miss(i, Expected::Token(name))
+        }
     }
 }
 

@@ -133,6 +133,14 @@ pub(crate) fn farthest(text: &str) -> usize {
     state.far.get()
 }
 
+/// Bytes that were looked at, the same one as often as it was.
+#[cfg(test)]
+pub(crate) fn work(text: &str) -> usize {
+    let state = State::default();
+    let _ = statements(lex::start(text, &state));
+    state.work.get()
+}
+
 /// `script ::= ( ";" | statement ";" )* statement? END`
 fn statements(mut i: In<'_>) -> Res<'_, Vec<Statement>> {
     let mut all = Vec::new();

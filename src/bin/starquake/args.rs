@@ -1,39 +1,33 @@
 //! The arguments. Each subcommand becomes one statement of the language (`statement.rs`).
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use starquake::model::time::Time;
 
 use crate::output::Format;
+use crate::style::Streams;
 
-const LONG_ABOUT: &str = "\
-An embedded, persistent index database with a small query language, to find and pair things in collections too \
-big to read every time: waveforms, events, sky catalogues.";
+const ABOUT: &str = "An embedded index database with a query language: waveforms, events, the sky";
+
+/// What `-h` and `--help` print: a screen of 80x24.
+pub(crate) const OVERVIEW: &str = include_str!("help/overview.txt");
 
 const AFTER_HELP: &str = "\
-Without COMMAND: the prompt on a terminal, else the script on standard input.
-DB: the argument, else STARQUAKE_DB, else the only *.sqk of this directory. The first word is COMMAND if it is \
-the name of one (write ./status for a database of such a name), else DB.
-`import` and `demo` make the database where there is none.
-
 Exit code: 0 done, 4 no rows with --fail-if-empty, 1 a statement failed, 2 usage or syntax (nothing was run), \
-3 some inputs were unreadable, 5 locked or of a newer version, 130 interrupted, 141 the reader of the output has gone.
-
-  starquake archive.sqk import waveforms /data/sds --layout SDS
-  starquake archive.sqk query \"GAPS OF 'IU.ANMO.00.BH?' LONGER 1 s\" -o gaps.csv
-  starquake archive.sqk query -f pairs.sq -P radius=3arcsec
-  starquake help grammar";
+3 some inputs were unreadable, 5 locked or of a newer version, 130 interrupted, 141 the reader of the output has gone.";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "starquake", version, about, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
-#[command(disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "starquake", version, about = ABOUT, after_help = AFTER_HELP, override_help = OVERVIEW)]
+#[command(disable_help_subcommand = true, max_term_width = 80)]
 pub(crate) struct Arguments {
     /// Database directory NAME.sqk
-    #[arg(value_name = "DB")]
+    #[arg(value_name = "DB", value_hint = ValueHint::DirPath)]
     pub(crate) database: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) rows: Rows,
@@ -51,10 +45,11 @@ pub(crate) struct Rows {
     #[arg(short = 'P', long = "param", value_name = "NAME=VALUE")]
     pub(crate) parameters: Vec<String>,
     /// Writes the rows to FILE when all went well (a file of that name is replaced)
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
-    /// table, csv, tsv, json, ndjson, markdown, parquet [default: by FILE; table on a terminal, csv in a pipe]
-    #[arg(long, value_name = "FORMAT", value_parser = Format::parse)]
+    /// table, csv, tsv, json, ndjson, markdown, parquet, arrow, arrows [default: by FILE; table on a terminal, csv in
+    /// a pipe]
+    #[arg(long, value_name = "FORMAT", value_parser = FormatParser, hide_possible_values = true)]
     pub(crate) format: Option<Format>,
     /// Exit code 4 when there are no rows
     #[arg(long)]
@@ -77,35 +72,49 @@ impl Rows {
 #[command(next_help_heading = "How to run")]
 pub(crate) struct Common {
     /// Threads [default: one for each core]
-    #[arg(short = 'j', long, global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(short = 'j', long, global = true, hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Memory of a statement: 500MB, 4GiB
-    #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) memory: Option<String>,
     /// Refuses statements that write
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) read_only: bool,
     /// Stops a statement that takes longer: 30s, 5min, 1h
-    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// No counts and no messages, errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, hide_short_help = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Shows each statement before it runs
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     pub(crate) verbose: bool,
     /// No progress bar
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) no_progress: bool,
     /// Colours (auto: NO_COLOR, CLICOLOR_FORCE and TERM=dumb are heeded)
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
     pub(crate) color: ColorChoice,
     /// Exit code 1 instead of 3 when inputs were unreadable
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) strict: bool,
     /// Prints the statement and does not run it
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) print_query: bool,
+}
+
+impl Common {
+    /// Is there a place for a progress bar, and is it wanted?
+    pub(crate) fn has_bar(&self, streams: Streams) -> bool {
+        streams.is_stderr_terminal && !streams.is_dumb && !self.no_progress && !self.quiet
+    }
 }
 
 /// When to use colours.
@@ -126,6 +135,8 @@ pub(crate) enum Command {
     Import(Box<ImportArgs>),
     /// Reads again what has changed (REFRESH)
     Refresh(RefreshArgs),
+    /// Downloads into a source or catalogue (FETCH); not there yet, and refused by name
+    Fetch(FetchArgs),
     /// Counts, sizes and freshness (SHOW STATUS)
     Status(RowsOnly),
     /// Checks a query file without running it, or every block of the database
@@ -143,15 +154,21 @@ pub(crate) enum Command {
     },
     /// Makes a small world with known answers and runs every verb on it
     Demo(crate::demo::Options),
-    /// Prints completions for a shell
+    /// Times every verb and operation on data it makes, and prints the rates of this machine
+    Bench(crate::bench::Options),
+    /// Prints completions for a shell: databases, commands, options, formats
     Completions {
         /// bash, elvish, fish, powershell, zsh
+        #[arg(hide_possible_values = true)]
         shell: Shell,
     },
-    /// Prints this help, that of a command, or `grammar`
+    /// Prints the manual page: starquake man | man -l -
+    Man,
+    /// Prints a page of help: of the language, of a command, `grammar`, `topics`
     Help {
-        /// grammar, a command, or a word of the language
-        topic: Option<String>,
+        /// SELECT, CORRELATE, units, options, ...; `topics` lists them
+        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new(), num_args = 0.., trailing_var_arg = true)]
+        topic: Vec<String>,
     },
 }
 
@@ -165,16 +182,16 @@ pub(crate) struct RowsOnly {
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
     /// Statements, separated by `;`, or - for standard input
-    #[arg(value_name = "TEXT", conflicts_with = "file", allow_hyphen_values = true)]
+    #[arg(value_name = "TEXT", conflicts_with = "file")]
     pub(crate) text: Option<String>,
     /// Query file, or - for standard input
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) rows: Rows,
 }
 
-/// What IMPORT reads.
+/// What IMPORT and FETCH read.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum ImportKind {
     Waveforms,
@@ -189,6 +206,7 @@ pub(crate) struct ImportArgs {
     #[arg(value_enum)]
     pub(crate) kind: ImportKind,
     /// File, directory or quoted glob
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) path: PathBuf,
     /// Name of the source or catalogue
     #[arg(long, value_name = "NAME")]
@@ -261,9 +279,35 @@ pub(crate) struct RefreshArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// What kind of data
+    #[arg(value_enum)]
+    pub(crate) kind: ImportKind,
+    /// Name of the source or catalogue
+    pub(crate) name: String,
+    /// Address of the service
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) from: String,
+    /// ADQL for the service
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) query: Option<String>,
+    #[command(flatten)]
+    pub(crate) channels: Channels,
+    #[command(flatten)]
+    pub(crate) times: Times,
+    /// Downloads at a time
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<u32>,
+    /// Takes the place of what the name holds
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Query file: is read to its end, nothing is run
     #[arg(value_name = "FILE", required_unless_present_any = ["db", "fingerprint"])]
+    #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
     /// Reads every block of the database
     #[arg(long)]
@@ -294,16 +338,34 @@ pub(crate) struct Channels {
     pub(crate) channel: Vec<String>,
 }
 
+/// A span of time.
+#[derive(Debug, Args)]
+pub(crate) struct Times {
+    /// From this time (UTC) on
+    #[arg(long, value_name = "TIME", value_parser = parse_time, alias = "starttime")]
+    pub(crate) start: Option<Time>,
+    /// To before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time, alias = "endtime")]
+    pub(crate) end: Option<Time>,
+}
+
+/// Channels and times.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    #[command(flatten)]
+    pub(crate) channels: Channels,
+    #[command(flatten)]
+    pub(crate) times: Times,
+    /// Lines NET STA LOC CHA START END of a file, or - for standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["codes", "network", "station", "location", "channel", "start", "end"])]
+    pub(crate) bulk: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct GapsArgs {
     #[command(flatten)]
-    pub(crate) channels: Channels,
-    /// From this time (UTC) on
-    #[arg(long, value_parser = parse_time, requires = "end", alias = "starttime")]
-    pub(crate) start: Option<Time>,
-    /// To before this time
-    #[arg(long, value_parser = parse_time, requires = "start", alias = "endtime")]
-    pub(crate) end: Option<Time>,
+    pub(crate) selection: Selection,
     /// Shortest gap shown: '1 s'
     #[arg(long, value_name = "DURATION")]
     pub(crate) longer: Option<String>,
@@ -317,13 +379,7 @@ pub(crate) struct GapsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CoverageArgs {
     #[command(flatten)]
-    pub(crate) channels: Channels,
-    /// From this time (UTC) on
-    #[arg(long, value_parser = parse_time, requires = "end", alias = "starttime")]
-    pub(crate) start: Option<Time>,
-    /// To before this time
-    #[arg(long, value_parser = parse_time, requires = "start", alias = "endtime")]
-    pub(crate) end: Option<Time>,
+    pub(crate) selection: Selection,
     /// Length of a bin: '1 d'
     #[arg(long, value_name = "DURATION")]
     pub(crate) by: Option<String>,
@@ -334,18 +390,33 @@ pub(crate) struct CoverageArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FilesArgs {
     #[command(flatten)]
-    pub(crate) channels: Channels,
-    /// From this time (UTC) on
-    #[arg(long, value_parser = parse_time, alias = "starttime")]
-    pub(crate) start: Option<Time>,
-    /// To before this time
-    #[arg(long, value_parser = parse_time, alias = "endtime")]
-    pub(crate) end: Option<Time>,
+    pub(crate) selection: Selection,
     #[command(flatten)]
     pub(crate) rows: Rows,
 }
 
-fn parse_time(text: &str) -> Result<Time, String> {
+/// Formats by name; completions list them.
+#[derive(Clone, Debug)]
+struct FormatParser;
+
+impl TypedValueParser for FormatParser {
+    type Value = Format;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Format, clap::Error> {
+        Format::parse.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Format::names().into_iter().map(PossibleValue::new)))
+    }
+}
+
+pub(crate) fn parse_time(text: &str) -> Result<Time, String> {
     Time::parse(text).map_err(|e| match e.help {
         Some(help) => format!("{}; {help}", e.reason),
         None => e.reason,

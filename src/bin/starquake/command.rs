@@ -10,10 +10,12 @@ use starquake::lang::parse;
 
 use crate::exit::{say, tell};
 use crate::help;
-use crate::output::{Format, Target, replay};
+use crate::output::{Format, replay};
+use crate::pager;
 use crate::run::Runner;
-use crate::statement::{name_of, text_of};
-use crate::style::one_line;
+use crate::script;
+use crate::statement::name_of;
+use crate::style::{counted, one_line, paint};
 
 /// One command and its help.
 #[derive(Debug)]
@@ -37,8 +39,59 @@ enum Action {
     History,
     Include,
     Expanded,
+    Pager,
     Quit,
 }
+
+/// What stands behind a command, for completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arguments {
+    None,
+    Table,
+    File,
+    Format,
+    Words(&'static [&'static str]),
+}
+
+impl Entry {
+    pub(crate) fn has_arguments(&self) -> bool {
+        !self.arguments.is_empty()
+    }
+
+    pub(crate) fn takes(&self) -> Arguments {
+        match self.action {
+            Action::Schema => Arguments::Table,
+            Action::Last | Action::Output | Action::Include => Arguments::File,
+            Action::Mode => Arguments::Format,
+            Action::Timer | Action::Pager => Arguments::Words(&["on", "off"]),
+            Action::Help => Arguments::Words(TOPICS),
+            _ => Arguments::None,
+        }
+    }
+}
+
+/// Topics of `.help` that are offered; every word of the language is one.
+const TOPICS: &[&str] = &[
+    "grammar",
+    "SELECT",
+    "CROSSMATCH",
+    "GAPS",
+    "COVERAGE",
+    "PAIRS",
+    "CORRELATE",
+    "VARIABILITY",
+    "IMPORT",
+    "REFRESH",
+    "COPY",
+    "LET",
+    "SET",
+    "SHOW",
+    "DESCRIBE",
+    "EXPLAIN",
+    "INCLUDE",
+    "DROP",
+    "COMPACT",
+];
 
 /// All of them; letters of psql behind the words.
 pub(crate) const COMMANDS: &[Entry] = &[
@@ -51,12 +104,14 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry(".output", "[FILE]", "rows go to FILE; without it back to the terminal", Action::Output),
     entry(".edit", "", "the last statement in $EDITOR", Action::Edit),
     entry(".history", "[N]", "the last N statements", Action::History),
+    entry(".read", "FILE", "runs a query file", Action::Include),
+    entry(".pager", "[on|off]", "long answers and .last through $PAGER (less -SR)", Action::Pager),
     entry(".quit", "", "leave (also Ctrl-D)", Action::Quit),
     entry("\\d", "[TABLE]", "tables, or the columns of one", Action::Schema),
     entry("\\dt", "", "tables", Action::Tables),
     entry("\\x", "", "one line for each cell, on or off", Action::Expanded),
     entry("\\timing", "[on|off]", "as .timer", Action::Timer),
-    entry("\\i", "FILE", "runs a query file", Action::Include),
+    entry("\\i", "FILE", "as .read", Action::Include),
     entry("\\e", "", "as .edit", Action::Edit),
     entry("\\?", "", "as .help", Action::Help),
     entry("\\q", "", "as .quit", Action::Quit),
@@ -74,7 +129,7 @@ pub(crate) enum Next {
     /// End.
     Quit,
     /// Show the last N statements.
-    History(usize),
+    History(Option<usize>),
     /// Let the user edit the last statement.
     Edit,
 }
@@ -82,6 +137,9 @@ pub(crate) enum Next {
 /// Is the line a command, not a part of a statement?
 pub(crate) fn is_command(line: &str) -> bool {
     let mut chars = line.trim_start().chars();
+    if bare(line.trim().trim_end_matches(';').trim_end()).is_some() {
+        return true;
+    }
     match chars.next() {
         Some('\\') => true,
         // `.5` begins no statement either, but is a number.
@@ -90,32 +148,42 @@ pub(crate) fn is_command(line: &str) -> bool {
     }
 }
 
+/// The command that a newcomer means who types such a word alone.
+fn bare(line: &str) -> Option<&'static str> {
+    match line.to_ascii_lowercase().as_str() {
+        "help" => Some(".help"),
+        "quit" | "exit" | ".exit" => Some(".quit"),
+        _ => None,
+    }
+}
+
 /// Runs a command.
 pub(crate) fn run(line: &str, runner: &mut Runner<'_>) -> Next {
     let line = line.trim().trim_end_matches(';').trim_end();
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
-    let exact = COMMANDS.iter().find(|c| c.name == name);
-    let found = exact.or_else(|| match name {
-        ".exit" => COMMANDS.iter().find(|c| c.name == ".quit"),
-        _ => None,
-    });
-    let Some(entry) = found else {
+    let name = bare(line).unwrap_or(name);
+    let Some(entry) = COMMANDS.iter().find(|c| c.name == name) else {
         complain(&unknown(name), runner);
         return Next::Prompt;
     };
     match entry.action {
         Action::Quit => return Next::Quit,
         Action::Edit => return Next::Edit,
-        Action::History => return Next::History(rest.parse().unwrap_or(20)),
+        Action::History if rest.is_empty() => return Next::History(None),
+        Action::History => match rest.parse() {
+            Ok(count) => return Next::History(Some(count)),
+            Err(_) => complain("how many statements? .history 20", runner),
+        },
         Action::Help => show_help(rest, runner),
         Action::Tables => statement("SHOW TABLES".to_owned(), runner),
         Action::Schema if rest.is_empty() => statement("SHOW TABLES".to_owned(), runner),
         Action::Schema => statement(format!("DESCRIBE {}", dotted(rest)), runner),
-        Action::Include if rest.is_empty() => complain("which file? \\i FILE", runner),
-        Action::Include => statement(format!("INCLUDE {}", text_of(rest)), runner),
+        Action::Include if rest.is_empty() => complain("which file? .read FILE", runner),
+        Action::Include => read_script(rest, runner),
         Action::Mode => mode(rest, runner),
         Action::Timer => timer(rest, runner),
+        Action::Pager => pager(rest, runner),
         Action::Last => last(rest, runner),
         Action::Output => output(rest, runner),
         Action::Expanded => {
@@ -172,12 +240,9 @@ fn mode(name: &str, runner: &mut Runner<'_>) {
         return;
     }
     let target = Format::parse(name)
-        .and_then(|format| Target::new(runner.target.path.clone(), Some(format), runner.target.streams));
+        .and_then(|format| runner.target.changed(runner.target.path.clone(), Some(format)));
     match target {
-        Ok(mut target) => {
-            target.is_expanded = runner.target.is_expanded;
-            runner.target = target;
-        }
+        Ok(target) => runner.target = target,
         Err(message) => complain(&message, runner),
     }
 }
@@ -192,6 +257,28 @@ fn timer(rest: &str, runner: &mut Runner<'_>) {
     say(if runner.manner.has_timer { "timer on" } else { "timer off" });
 }
 
+fn pager(rest: &str, runner: &mut Runner<'_>) {
+    match rest {
+        "on" => runner.target.has_pager = true,
+        "off" => runner.target.has_pager = false,
+        "" => runner.target.has_pager = !runner.target.has_pager,
+        _ => return complain("write .pager on or .pager off", runner),
+    }
+    say(if runner.target.has_pager { "pager on" } else { "pager off" });
+}
+
+/// Runs the statements of a file as if they had been typed.
+fn read_script(path: &str, runner: &mut Runner<'_>) {
+    let read = script::from_file(Path::new(path))
+        .and_then(|source| Ok((parse::script(&source.name, &source.text)?, source)));
+    match read {
+        Ok((statements, source)) => {
+            runner.script(&source, &statements);
+        }
+        Err(error) => tell(&error, None, None, runner.target.streams.stderr_color),
+    }
+}
+
 /// All rows of the last answer.
 fn last(rest: &str, runner: &mut Runner<'_>) {
     let Some(kept) = &runner.last else {
@@ -204,20 +291,27 @@ fn last(rest: &str, runner: &mut Runner<'_>) {
     let streams = runner.target.streams;
     let path = (!rest.is_empty()).then(|| PathBuf::from(rest));
     let format = if path.is_some() { None } else { Some(runner.target.format) };
-    let target = Target::new(path, format, streams);
+    let target = runner.target.changed(path, format);
     let result = target.map_err(|m| Error::Refused { message: m, help: None }).and_then(|mut target| {
         target.shows_all = true;
-        target.is_expanded = runner.target.is_expanded;
-        replay(kept, &mut target)
+        replay(kept, &mut target)?;
+        Ok(target)
     });
-    if let Err(error) = result {
-        tell(&error, None, None, streams.stderr_color);
+    match result {
+        Ok(target) => {
+            let rows: usize = kept.batches.iter().map(|b| b.num_rows()).sum();
+            let place =
+                target.path.map_or(String::new(), |p| format!(" in {}", one_line(&p.to_string_lossy())));
+            say(&paint(streams.stderr_color, "2", &format!("{}{place}", counted(rows as u64, "row"))));
+        }
+        Err(_) if pager::take_left() => {}
+        Err(error) => tell(&error, None, None, streams.stderr_color),
     }
 }
 
 fn output(rest: &str, runner: &mut Runner<'_>) {
     let path = (!rest.is_empty()).then(|| PathBuf::from(rest));
-    match Target::new(path, None, runner.target.streams) {
+    match runner.target.changed(path, None) {
         Ok(target) => {
             if let Some(path) = &target.path {
                 say(&format!(
@@ -262,6 +356,9 @@ mod tests {
             (" .quit", true),
             (".5", false),
             ("SELECT 1;", false),
+            ("exit;", true),
+            ("HELP", true),
+            ("help me", false),
             ("", false),
         ];
         for (line, want) in cases {

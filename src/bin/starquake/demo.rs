@@ -1,13 +1,13 @@
 //! `starquake demo`: makes a small world whose truth is known, runs every verb on it, and compares.
 
-mod epochs;
-mod network;
-mod random;
-mod sky;
+pub(crate) mod epochs;
+pub(crate) mod network;
+pub(crate) mod random;
+pub(crate) mod sky;
 mod story;
 mod verdict;
-mod waves;
-mod world;
+pub(crate) mod waves;
+pub(crate) mod world;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,19 +18,20 @@ use starquake::database::{self, Database};
 use starquake::error::{Error, Result, Source};
 use starquake::lang::parse;
 
-use crate::args::ColorChoice;
+use crate::args::Common;
 use crate::exit;
+use crate::signal;
 use crate::style::Streams;
 use story::{Story, seconds};
 
 /// Seeds everything that is made here.
 const SEED: u64 = 20_240_229;
 /// The queries, without the lines that say where the data are.
-const QUERIES: &str = include_str!("demo/demo.sq");
+pub(crate) const QUERIES: &str = include_str!("demo/demo.sq");
 /// A directory with this file is a demonstration, and may be replaced.
 const MARK: &str = ".starquake-demo";
 /// Help with what cannot happen.
-const FAULT: &str = "this is a fault of the program";
+pub(crate) const FAULT: &str = "this is a fault of the program";
 /// What a demonstration makes in its directory.
 const PARTS: [&str; 5] = ["data", "out", "demo.sqk", "demo.sq", "truth.csv"];
 
@@ -38,14 +39,13 @@ const PARTS: [&str; 5] = ["data", "out", "demo.sqk", "demo.sq", "truth.csv"];
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// Directory to make
-    #[arg(default_value = "starquake-demo")]
+    #[arg(default_value = "starquake-demo", value_hint = clap::ValueHint::DirPath)]
     pub(crate) directory: PathBuf,
 }
 
 /// Runs it: 0 when all that was planted was found, 1 when not.
-pub(crate) fn run(options: &Options) -> ExitCode {
-    let streams = Streams::new(ColorChoice::Auto);
-    let code = match demonstrate(&options.directory, streams) {
+pub(crate) fn run(options: &Options, common: &Common, streams: Streams) -> ExitCode {
+    let code = match demonstrate(&options.directory, common, streams) {
         Ok(true) => exit::DONE,
         Ok(false) => exit::FAILED,
         Err(error) => {
@@ -57,7 +57,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 }
 
 /// Was all found?
-fn demonstrate(directory: &Path, streams: Streams) -> Result<bool> {
+fn demonstrate(directory: &Path, common: &Common, streams: Streams) -> Result<bool> {
     let start = Instant::now();
     prepare(directory)?;
     let root = fs::canonicalize(directory).map_err(|e| Error::io("open", directory, e))?;
@@ -67,8 +67,9 @@ fn demonstrate(directory: &Path, streams: Streams) -> Result<bool> {
     exit::say(&format!("the data are made; {}", seconds(made)));
 
     let source = queries(&root)?;
-    let database = Database::open(root.join("demo.sqk"), true, database::Options::default())?;
-    let mut story = Story::new(&database, streams);
+    let database = Database::create(root.join("demo.sqk"), database::Options::default())?;
+    signal::install(database.cancel(), false);
+    let mut story = Story::new(&database, streams, common.has_bar(streams));
     let statements = parse::script(&source.name, &source.text)?;
     story.tell(&source, &statements)?;
     let checks = verdict::checks(&mut story, &truth)?;

@@ -1,23 +1,28 @@
 //! The command line of Starquake. Rows go to standard output, everything else to standard error.
 
 mod args;
+mod bench;
+mod bulk;
 mod check;
 mod command;
-mod complete;
 mod demo;
 mod exit;
 mod help;
+mod man;
 mod output;
+mod pager;
 mod place;
 mod progress;
+mod prompt;
 mod render;
-mod repl;
 mod run;
 mod script;
+mod shells;
 mod signal;
 mod statement;
 mod style;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,28 +39,44 @@ use crate::run::{Manner, Runner, has_rows};
 use crate::style::Streams;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(std::env::args_os().map(told_from_options));
     let streams = Streams::new(arguments.common.color);
     // The prompt draws on standard output, which is for data where it is no terminal.
     let is_prompt =
         std::io::stdin().is_terminal() && streams.is_stdout_terminal && !arguments.common.print_query;
+    if let Some(threads) = arguments.common.threads {
+        // Fails when a pool is there already, and none is.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
+    }
     let code = match &arguments.command {
-        Some(Command::Demo(options)) => return demo::run(options),
-        Some(Command::Completions { shell }) => print(&help::completions(*shell)),
-        Some(Command::Help { topic }) => match help::topic(topic.as_deref()) {
-            Ok(text) => print(text.as_bytes()),
-            Err(message) => exit::usage(&message, streams.stderr_color),
-        },
+        Some(Command::Demo(options)) => return demo::run(options, &arguments.common, streams),
+        Some(Command::Bench(options)) => return bench::run(options, &arguments.common, streams),
+        Some(Command::Completions { shell }) => print(&shells::completions(*shell)),
+        Some(Command::Man) => print(man::page().as_bytes()),
+        Some(Command::Help { topic }) => {
+            let topic = topic.join(" ");
+            match help::topic((!topic.is_empty()).then_some(topic.as_str())) {
+                Ok(text) => print(text.as_bytes()),
+                Err(message) => exit::usage(&message, streams.stderr_color),
+            }
+        }
         Some(Command::Check(check)) => run_check(check, &arguments, streams),
         Some(Command::Query(query)) => run_query(query, &arguments, streams),
         Some(command) => run_command(command, &arguments, streams),
-        None if is_prompt => prompt(&arguments, streams),
+        None if is_prompt => run_prompt(&arguments, streams),
         None => {
             let rows = arguments.rows.clone();
             run_source(script::from_file(Path::new("-")), rows, &arguments, streams)
         }
     };
     ExitCode::from(code)
+}
+
+/// A query may begin with a comment: a blank before it tells it from an option.
+fn told_from_options(argument: OsString) -> OsString {
+    let after = argument.to_str().and_then(|text| text.strip_prefix("--")).unwrap_or("");
+    let is_comment = !after.is_empty() && !after.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if is_comment { OsString::from(format!(" --{after}")) } else { argument }
 }
 
 /// Text to standard output.
@@ -157,7 +178,7 @@ fn run_parsed(
     let manner = Manner {
         is_quiet: common.quiet,
         is_verbose: common.verbose,
-        has_bar: has_bar(common, streams),
+        has_bar: common.has_bar(streams),
         has_timer: true,
         timeout: common.timeout,
         is_prompt: false,
@@ -181,25 +202,20 @@ fn run_parsed(
     })
 }
 
-fn has_bar(common: &Common, streams: Streams) -> bool {
-    streams.is_stderr_terminal && !streams.is_dumb && !common.no_progress && !common.quiet
-}
-
 /// Opens the database: an exit code when that fails, a sentence when it is not clear which one.
 fn open(arguments: &Arguments, creates: bool) -> Result<Result<Database, u8>, String> {
     let path = place::find(arguments.database.as_deref(), creates)?;
-    if let Some(threads) = arguments.common.threads {
-        // Fails when a pool is there already, and none is.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
-    }
     if !creates && !path.exists() {
-        let path = path.display();
-        return Err(format!(
-            "there is no database {path}\n  help: `starquake {path} import ...` makes one; `starquake demo` shows one"
-        ));
+        let path = path.display().to_string();
+        return Err(format!("there is no database {path}\n  help: {}", place::instead(&path)));
     }
-    let options = Options { is_read_only: arguments.common.read_only, ..Options::default() };
-    Ok(Database::open(&path, creates, options).map_err(|error| {
+    let options = Options {
+        is_read_only: arguments.common.read_only,
+        threads: arguments.common.threads.map(usize::from),
+        ..Options::default()
+    };
+    let opened = if creates { Database::create(&path, options) } else { Database::open(&path, options) };
+    Ok(opened.map_err(|error| {
         exit::tell(&error, None, None, Streams::new(arguments.common.color).stderr_color);
         exit::code_of(&error)
     }))
@@ -225,11 +241,11 @@ fn prepare(runner: &mut Runner<'_>, rows: &Rows, common: &Common) -> Result<(), 
 }
 
 /// The prompt.
-fn prompt(arguments: &Arguments, streams: Streams) -> u8 {
+fn run_prompt(arguments: &Arguments, streams: Streams) -> u8 {
     let common = &arguments.common;
     let opened = Target::new(arguments.rows.output.clone(), arguments.rows.format, streams)
         .and_then(|target| Ok((target, open(arguments, false)?)));
-    let (target, database) = match opened {
+    let (mut target, database) = match opened {
         Ok((target, Ok(database))) => (target, database),
         Ok((_, Err(code))) => return code,
         Err(message) => return exit::usage(&message, streams.stderr_color),
@@ -237,15 +253,16 @@ fn prompt(arguments: &Arguments, streams: Streams) -> u8 {
     let manner = Manner {
         is_quiet: common.quiet,
         is_verbose: common.verbose,
-        has_bar: has_bar(common, streams),
+        has_bar: common.has_bar(streams),
         has_timer: true,
         timeout: common.timeout,
         is_prompt: true,
     };
+    target.has_pager = streams.is_stdout_terminal && !streams.is_dumb && pager::is_wanted();
     let mut runner = Runner::new(&database, target, manner);
     signal::install(database.cancel(), true);
     match prepare(&mut runner, &arguments.rows, common) {
-        Ok(()) => repl::run(runner),
+        Ok(()) => prompt::run(runner),
         Err(code) => code,
     }
 }

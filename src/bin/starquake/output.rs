@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use starquake::database::Output;
 use starquake::error::{Error, Result};
+use starquake::format::compress;
 use starquake::format::table::{self, FORMATS, Writer};
 use starquake::lang::diagnostic::nearest;
 use starquake::model::table::{Batch, Schema};
 use tempfile::NamedTempFile;
 
+use crate::pager::Pager;
 use crate::progress::Bar;
 use crate::render::{Layout, Markdown, Shown, Table};
 use crate::style::{Streams, is_unsafe, push_escaped};
@@ -48,18 +50,30 @@ impl Format {
         match lower.as_str() {
             "table" => return Ok(Format::Table),
             "markdown" | "md" => return Ok(Format::Markdown),
-            "arrow" | "votable" | "ecsv" | "fits" => {
-                return Err(format!("{lower} is not written yet; {}", names()));
+            "votable" | "ecsv" | "fits" => {
+                return Err(format!("{lower} is not written yet; {}", listed()));
             }
             _ => {}
         }
         table::Format::find(name).map(Format::File).ok_or_else(|| {
-            let all = FORMATS.iter().map(|f| f.1).chain(["table", "markdown"]);
-            match nearest(&lower, all) {
+            match nearest(&lower, Format::names().into_iter()) {
                 Some(near) => format!("there is no such format; did you mean `{near}`?"),
-                None => format!("there is no such format; {}", names()),
+                None => format!("there is no such format; {}", listed()),
             }
         })
+    }
+
+    /// All names that [`Format::parse`] takes, but for short forms.
+    pub(crate) fn names() -> Vec<&'static str> {
+        ["table", "markdown"].into_iter().chain(FORMATS.iter().map(|f| f.1)).collect()
+    }
+
+    /// Is it text?
+    fn is_text(self) -> bool {
+        match self {
+            Format::Table | Format::Markdown => true,
+            Format::File(format) => format.is_text(),
+        }
     }
 
     /// As `--format` writes it.
@@ -71,23 +85,31 @@ impl Format {
         }
     }
 
-    /// By the ending of a file name; CSV when it tells nothing.
+    /// By the ending of a file name, `.gz` and `.zst` behind it aside; CSV for a name without ending, and for what is
+    /// no file (`/dev/null`).
     fn of_path(path: &Path) -> Result<Format, String> {
-        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+        let plain = if compress::Method::of_path(path).is_some() {
+            path.with_extension("")
+        } else {
+            path.to_path_buf()
+        };
+        let ending = plain.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
         match ending.as_str() {
+            "" => Ok(Format::File(table::Format::Csv)),
             "md" => Ok(Format::Markdown),
             "txt" => Ok(Format::Table),
-            "arrow" | "vot" | "votable" | "ecsv" | "fits" => {
-                Err(format!("{ending} files are not written yet; {}", names()))
+            "vot" | "votable" | "ecsv" | "fits" => {
+                Err(format!("{ending} files are not written yet; {}", listed()))
             }
-            _ => Ok(Format::File(table::Format::of_path(path).unwrap_or(table::Format::Csv))),
+            _ => table::Format::of_path(&plain).map(Format::File).ok_or_else(|| {
+                format!("the ending of {} tells no format: add --format; {}", path.display(), listed())
+            }),
         }
     }
 }
 
-fn names() -> String {
-    let files: Vec<&str> = FORMATS.iter().map(|f| f.1).collect();
-    format!("there are table, markdown, {}", files.join(", "))
+fn listed() -> String {
+    format!("there are {}", Format::names().join(", "))
 }
 
 /// Where the rows of the statements of one run go.
@@ -97,8 +119,10 @@ pub(crate) struct Target {
     pub(crate) path: Option<PathBuf>,
     pub(crate) format: Format,
     pub(crate) is_expanded: bool,
-    /// All rows on a terminal too (`.last`).
+    /// All rows and columns on a terminal too (`.last`).
     pub(crate) shows_all: bool,
+    /// What is longer than the terminal goes through a pager.
+    pub(crate) has_pager: bool,
     pub(crate) streams: Streams,
     /// Tables written so far.
     tables: u64,
@@ -121,19 +145,36 @@ impl Target {
             (None, None) if streams.is_stdout_terminal => Format::Table,
             (None, None) => Format::File(table::Format::Csv),
         };
-        if path.is_none() && format == Format::File(table::Format::Parquet) && streams.is_stdout_terminal {
-            return Err("Parquet is no text: write it to a file with -o FILE".to_owned());
+        if path.is_none() && !format.is_text() && streams.is_stdout_terminal {
+            return Err(format!("{} is no text: write it to a file with -o FILE", format.name()));
         }
-        Ok(Target { path, format, is_expanded: false, shows_all: false, streams, tables: 0 })
+        let is_compressed = path.as_deref().is_some_and(|p| compress::Method::of_path(p).is_some());
+        if is_compressed && !format.is_text() {
+            return Err(format!("{} compresses its own parts: leave out .gz and .zst", format.name()));
+        }
+        let (is_expanded, shows_all, has_pager) = (false, false, false);
+        Ok(Target { path, format, is_expanded, shows_all, has_pager, streams, tables: 0 })
+    }
+
+    /// As [`Target::new`] on the same streams, with `\x` and the pager as they were set.
+    pub(crate) fn changed(&self, path: Option<PathBuf>, format: Option<Format>) -> Result<Target, String> {
+        let new = Target::new(path, format, self.streams)?;
+        Ok(Target { is_expanded: self.is_expanded, has_pager: self.has_pager, ..new })
     }
 
     /// May it hold more than one table?
     pub(crate) fn holds_one_table(&self) -> bool {
-        self.path.is_some() || self.format == Format::File(table::Format::Parquet)
+        self.path.is_some() || !self.format.is_text()
     }
 
     fn is_terminal(&self) -> bool {
         self.path.is_none() && self.streams.is_stdout_terminal
+    }
+
+    /// May an answer be longer than is shown of a plain table?
+    fn is_paged(&self) -> bool {
+        let may_be_long = self.shows_all || self.is_expanded || self.format != Format::Table;
+        self.has_pager && self.is_terminal() && may_be_long
     }
 
     fn layout(&self) -> Layout {
@@ -141,6 +182,10 @@ impl Target {
         let terminal = self.is_terminal().then(|| columns().filter(|c| *c > 0).unwrap_or(TERMINAL_COLUMNS));
         let color = self.path.is_none() && self.streams.stdout_color;
         Layout { terminal, color, is_expanded: self.is_expanded, shows_all: self.shows_all }
+    }
+
+    fn standard(&self) -> Box<dyn Write + Send> {
+        if self.is_paged() { Box::new(Pager::new()) } else { Box::new(Stdout) }
     }
 
     /// Opens the table that comes next.
@@ -163,11 +208,14 @@ impl Target {
         let name = self.path.clone().unwrap_or_else(|| PathBuf::from("standard output"));
         let file = self.path.as_deref().map(OutFile::create).transpose()?;
         let out: Box<dyn Write + Send> = match &file {
-            Some(file) => file.writer(&name)?,
-            None if self.is_terminal() && self.format != Format::Table => {
-                Box::new(SafeText { out: Stdout, pending: Vec::new() })
+            Some(file) => {
+                let method = compress::Method::of_path(&name);
+                compress::with(method, file.writer(&name)?).map_err(|e| Error::io("write", &name, e))?
             }
-            None => Box::new(Stdout),
+            None if self.is_terminal() && self.format != Format::Table => {
+                Box::new(SafeText { out: self.standard(), pending: Vec::new() })
+            }
+            None => self.standard(),
         };
         let rows = match self.format {
             Format::Table => {
@@ -250,6 +298,13 @@ impl<'a> Sink<'a> {
         Ok((shown, self.kept.map(|k| k.0)))
     }
 
+    /// Takes the bar off before rows are written; those of a table wait for its end.
+    fn clear_bar(&self) {
+        if self.target.is_terminal() && self.target.format != Format::Table {
+            self.bar.clear();
+        }
+    }
+
     fn keep(&mut self, batch: &Batch) {
         if let Some((kept, bytes)) = &mut self.kept {
             *bytes += batch.get_array_memory_size();
@@ -263,8 +318,11 @@ impl<'a> Sink<'a> {
 
 impl Output for Sink<'_> {
     fn begin(&mut self, schema: &Schema) -> Result<()> {
-        self.bar.clear();
-        self.open.take().map_or(Ok(None), Open::finish)?;
+        if let Some(open) = self.open.take() {
+            self.bar.clear();
+            open.finish()?;
+        }
+        self.clear_bar();
         self.open = Some(self.target.open(schema)?);
         if self.keeps {
             self.kept = Some((Kept { schema: schema.clone(), batches: Vec::new(), is_complete: true }, 0));
@@ -275,9 +333,7 @@ impl Output for Sink<'_> {
     fn batch(&mut self, batch: &Batch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
         self.keep(batch);
-        if self.target.is_terminal() {
-            self.bar.clear();
-        }
+        self.clear_bar();
         self.open.as_mut().map_or(Ok(()), |open| open.write(batch))
     }
 }
@@ -413,18 +469,29 @@ mod tests {
 
     #[test]
     fn formats_by_name_and_by_file() {
-        let names = ["table", "markdown", "csv", "tsv", "json", "ndjson", "parquet"];
+        let names = Format::names();
         assert!(names.iter().all(|name| Format::parse(name).is_ok_and(|f| f.name() == *name)));
+        assert!(["arrow", "arrows", "ndjson"].iter().all(|n| names.contains(n)));
         let cases = [
             ("a.csv", "csv"),
             ("a.JSONL", "ndjson"),
             ("a.pq", "parquet"),
             ("a.md", "markdown"),
             ("a", "csv"),
+            ("a.feather", "arrow"),
+            ("a.arrows", "arrows"),
+            ("a.tsv.gz", "tsv"),
+            ("a.md.zst", "markdown"),
         ];
         for (path, want) in cases {
             assert_eq!(Format::of_path(Path::new(path)).map(Format::name), Ok(want), "{path}");
         }
         assert!(Format::of_path(Path::new("a.vot")).is_err_and(|e| e.contains("not written yet")));
+        for unknown in ["a.foo", "a.csv.bz2", "a.foo.gz"] {
+            assert!(
+                Format::of_path(Path::new(unknown)).is_err_and(|e| e.contains("add --format")),
+                "{unknown}"
+            );
+        }
     }
 }

@@ -31,13 +31,26 @@ pub(crate) fn find(argument: Option<&Path>, creates: bool) -> Result<PathBuf, St
              `starquake NAME.{ENDING} import waveforms DIRECTORY` makes one"
         )),
         (count, _) => Err(format!(
-            "which database? There are {count} here: {}\n  help: starquake NAME.{ENDING} COMMAND, or set {VARIABLE}",
+            "which database? There are {count} here: {}\n  help: write one before the command, or set {VARIABLE}",
             databases(Path::new("."))
                 .iter()
                 .map(|p| one_line(&p.display().to_string()).into_owned())
                 .collect::<Vec<_>>()
                 .join(", ")
         )),
+    }
+}
+
+/// What to write instead of the name of a database that is not there.
+pub(crate) fn instead(path: &str) -> String {
+    let here: Vec<String> =
+        databases(Path::new(".")).iter().map(|p| one_line(&p.display().to_string()).into_owned()).collect();
+    match (nearest(path, here.iter().map(String::as_str)), here.len()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, 0) => {
+            format!("`starquake {path} import ...` makes one; `starquake demo` shows one")
+        }
+        _ => format!("here are {}; `starquake {path} import ...` makes one", here.join(", ")),
     }
 }
 

@@ -4,13 +4,15 @@ use std::io::{self, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 use starquake::progress::Progress;
 
 use crate::style::{one_line, thousands};
 
+/// After this a sign is given that work goes on.
+const SIGN_DELAY: Duration = Duration::from_millis(90);
 /// Work shorter than this shows no bar.
 const DELAY: Duration = Duration::from_millis(500);
 /// How often a bar moves though nothing was counted.
@@ -20,6 +22,9 @@ const HZ: u8 = 10;
 
 const COUNTED: &str = "{msg} {bar:20} {human_pos}/{human_len} {prefix}  {rate}  {eta} left";
 const UNCOUNTED: &str = "{spinner} {msg} {human_pos} {prefix}  {rate}  {elapsed}";
+/// What is shown of work before its bar, and of work that counts nothing.
+const SIGN: &str = "{spinner}";
+const RUNNING: &str = "{spinner} {elapsed}, Ctrl-C stops it";
 /// For a terminal narrower than [`NARROW`]: a line that wraps cannot be drawn over.
 const SHORT: &str = "{wide_msg} {human_pos}/{human_len} {eta}";
 const SHORT_UNCOUNTED: &str = "{wide_msg} {human_pos} {elapsed}";
@@ -113,10 +118,25 @@ struct Stage {
     waiter: Option<JoinHandle<()>>,
 }
 
+/// A look of a bar, and how long after its beginning it is put on.
+type Look = (Duration, ProgressStyle);
+
+/// A look by its template.
+fn look(delay: Duration, template: &str) -> Look {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    (delay, style.with_key("rate", rate).progress_chars("=> "))
+}
+
 impl Bar {
     /// Shows something only with `is_shown`.
     pub(crate) fn new(is_shown: bool) -> Bar {
         Bar { is_shown, stage: Mutex::default() }
+    }
+
+    /// Work begins that may count nothing: a sign of life, then how long it has taken.
+    pub(crate) fn wait(&self) {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        self.show(bar, vec![look(SIGN_DELAY, SIGN), look(DELAY, RUNNING)]);
     }
 
     /// Takes the bar off the terminal.
@@ -124,6 +144,32 @@ impl Bar {
         if let Some(stage) = self.lock().take() {
             stage.close();
         }
+    }
+
+    /// Shows a bar instead of the one before, in one look after the other.
+    fn show(&self, bar: ProgressBar, looks: Vec<Look>) {
+        if !self.is_shown {
+            return;
+        }
+        self.clear();
+        let (stop, stopped) = mpsc::channel::<()>();
+        let shown = bar.clone();
+        let start = Instant::now();
+        let waiter = thread::spawn(move || {
+            for (delay, style) in looks {
+                let left = delay.saturating_sub(start.elapsed());
+                if stopped.recv_timeout(left) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+                shown.set_style(style);
+                if shown.is_hidden() {
+                    shown.set_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(Terminal), HZ));
+                }
+                shown.tick();
+                shown.enable_steady_tick(TICK);
+            }
+        });
+        *self.lock() = Some(Stage { bar, stop: Some(stop), waiter: Some(waiter) });
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Stage>> {
@@ -143,10 +189,6 @@ impl Stage {
 
 impl Progress for Bar {
     fn begin(&self, what: &str, total: u64, unit: &str) {
-        if !self.is_shown {
-            return;
-        }
-        self.clear();
         let is_narrow = Terminal::size().0 < NARROW;
         let (length, template) = match (total, is_narrow) {
             (0, false) => (None, UNCOUNTED),
@@ -155,19 +197,9 @@ impl Progress for Bar {
             (_, true) => (Some(total), SHORT),
         };
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
         bar.set_message(one_line(what).into_owned());
         bar.set_prefix(one_line(unit).into_owned());
-        let (stop, stopped) = mpsc::channel::<()>();
-        let shown = bar.clone();
-        let waiter = thread::spawn(move || {
-            if stopped.recv_timeout(DELAY) == Err(RecvTimeoutError::Timeout) {
-                shown.set_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(Terminal), HZ));
-                shown.enable_steady_tick(TICK);
-            }
-        });
-        *self.lock() = Some(Stage { bar, stop: Some(stop), waiter: Some(waiter) });
+        self.show(bar, vec![look(SIGN_DELAY, SIGN), look(DELAY, template)]);
     }
 
     fn add(&self, steps: u64) {
@@ -179,6 +211,6 @@ impl Progress for Bar {
     }
 
     fn end(&self) {
-        self.clear();
+        self.wait();
     }
 }

@@ -30,11 +30,21 @@ pub(crate) struct Layout {
     pub(crate) color: bool,
     /// One line for each cell (`\x`).
     pub(crate) is_expanded: bool,
-    /// All rows, on a terminal too.
+    /// All rows and columns, nothing cut, on a terminal too.
     pub(crate) shows_all: bool,
 }
 
 impl Layout {
+    /// Columns that the table must fit.
+    fn width(self) -> Option<usize> {
+        self.terminal.filter(|_| !self.shows_all)
+    }
+
+    /// What stands for a NULL: on a terminal it is told from an empty text.
+    fn null(self) -> &'static str {
+        if self.terminal.is_some() { "NULL" } else { "" }
+    }
+
     /// Rows that are drawn.
     fn rows(self) -> u64 {
         if self.terminal.is_some() && !self.shows_all { ROWS_SHOWN as u64 } else { u64::MAX }
@@ -43,7 +53,7 @@ impl Layout {
 
 /// A table that is being drawn.
 pub(crate) struct Table<'a> {
-    out: Box<dyn Write + 'a>,
+    out: Box<dyn Write + Send + 'a>,
     layout: Layout,
     heads: Vec<Head>,
     rows: Vec<Vec<Option<String>>>,
@@ -107,14 +117,14 @@ struct Measure {
 }
 
 impl<'a> Table<'a> {
-    pub(crate) fn new(schema: &Schema, layout: Layout, out: Box<dyn Write + 'a>) -> Table<'a> {
+    pub(crate) fn new(schema: &Schema, layout: Layout, out: Box<dyn Write + Send + 'a>) -> Table<'a> {
         let heads = schema.columns.iter().map(Head::new).collect();
         Table { out, layout, heads, rows: Vec::new(), fit: None, count: 0, drawn: 0 }
     }
 
     /// Takes rows; on a terminal the first [`ROWS_SHOWN`] are drawn, the others are counted.
     pub(crate) fn write(&mut self, batch: &Batch) -> Result<()> {
-        let printers = cells(batch, self.layout.terminal.is_some())?;
+        let printers = cells(batch, self.layout.width().is_some())?;
         for row in 0..batch.num_rows() {
             self.count += 1;
             if self.count > self.layout.rows() {
@@ -143,7 +153,7 @@ impl<'a> Table<'a> {
             return self.records(&rows).map_err(write_error);
         }
         if self.fit.is_none() {
-            let fit = fit(&measure(&self.heads, &rows), self.layout.terminal);
+            let fit = fit(&measure(&self.heads, &rows, self.layout.null()), self.layout.width());
             self.header(&fit).map_err(write_error)?;
             self.fit = Some(fit);
         }
@@ -182,11 +192,11 @@ impl<'a> Table<'a> {
                 line.push_str("  ");
             }
             match cell {
-                None if self.layout.color => {
-                    line.push_str(&paint(true, "2", &pad("NULL", *width, head.is_number)))
+                None => {
+                    let null = pad(self.layout.null(), *width, head.is_number);
+                    line.push_str(&paint(self.layout.color && self.layout.terminal.is_some(), "2", &null));
                 }
-                None => line.push_str(&" ".repeat(*width)),
-                Some(text) if self.layout.terminal.is_some() => {
+                Some(text) if self.layout.width().is_some() => {
                     line.push_str(&pad(&cut(text, *width), *width, head.is_number));
                 }
                 Some(text) => line.push_str(&pad(text, *width, head.is_number)),
@@ -201,9 +211,11 @@ impl<'a> Table<'a> {
         let width = titles.iter().map(|t| t.width()).max().unwrap_or(0);
         for row in rows {
             self.drawn += 1;
-            writeln!(self.out, "-- row {}", self.drawn)?;
+            let title = format!("-- row {}", self.drawn);
+            writeln!(self.out, "{}", paint(self.layout.color, "2", &title))?;
             for (title, cell) in titles.iter().zip(row) {
-                let value = cell.as_deref().unwrap_or("");
+                let null = || paint(self.layout.color, "2", self.layout.null());
+                let value = cell.clone().unwrap_or_else(null);
                 writeln!(self.out, "{}", format!("{}  {value}", pad(title, width, false)).trim_end())?;
             }
         }
@@ -250,11 +262,16 @@ fn sane(value: f64) -> String {
     rounded.parse::<f64>().map_or(shortest, |rounded| format!("{rounded:?}"))
 }
 
-fn measure(heads: &[Head], rows: &[Vec<Option<String>>]) -> Vec<Measure> {
+fn measure(heads: &[Head], rows: &[Vec<Option<String>>], null: &str) -> Vec<Measure> {
     let column = |(i, head): (usize, &Head)| Measure {
         title: head.title().width(),
         name: head.name.width().max(head.unit.as_ref().map_or(0, |u| u.width() + 2)),
-        cells: rows.iter().filter_map(|r| r.get(i)?.as_ref()).map(|c| c.width()).max().unwrap_or(0),
+        cells: rows
+            .iter()
+            .filter_map(|r| r.get(i))
+            .map(|c| c.as_deref().unwrap_or(null).width())
+            .max()
+            .unwrap_or(0),
         is_text: head.is_text,
     };
     heads.iter().enumerate().map(column).collect()
@@ -312,11 +329,11 @@ fn pad(text: &str, width: usize, is_right: bool) -> String {
 
 /// A Markdown table (GitHub's): all rows, nothing cut.
 pub(crate) struct Markdown<'a> {
-    out: Box<dyn Write + 'a>,
+    out: Box<dyn Write + Send + 'a>,
 }
 
 impl<'a> Markdown<'a> {
-    pub(crate) fn new(schema: &Schema, mut out: Box<dyn Write + 'a>) -> Result<Markdown<'a>> {
+    pub(crate) fn new(schema: &Schema, mut out: Box<dyn Write + Send + 'a>) -> Result<Markdown<'a>> {
         let heads: Vec<Head> = schema.columns.iter().map(Head::new).collect();
         let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
         let titles = line(heads.iter().map(|h| escape_bars(&h.title())).collect());

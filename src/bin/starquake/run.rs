@@ -1,6 +1,5 @@
 //! Runs statements: rows to the target, everything else to standard error, the exit code at the end.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use starquake::database::{Cancel, Database, Outcome, Session};
@@ -12,6 +11,7 @@ use starquake::progress::Silent;
 
 use crate::exit::{self, say, tell};
 use crate::output::{Kept, Sink, Target};
+use crate::pager;
 use crate::progress::Bar;
 use crate::render::Shown;
 use crate::signal::with_timeout;
@@ -45,7 +45,7 @@ pub(crate) struct Runner<'a> {
     pub(crate) manner: Manner,
     pub(crate) tally: Tally,
     pub(crate) last: Option<Kept>,
-    cancel: Arc<Cancel>,
+    cancel: Cancel,
 }
 
 impl<'a> Runner<'a> {
@@ -85,6 +85,9 @@ impl<'a> Runner<'a> {
     pub(crate) fn script(&mut self, source: &Source, statements: &[Statement]) -> u8 {
         for statement in statements {
             if let Err(error) = self.statement(statement, source) {
+                if pager::take_left() {
+                    return exit::DONE;
+                }
                 let line = line_of(source, statement);
                 let place = (source.text.contains('\n') && source.name != "<prompt>")
                     .then(|| format!("{}:{line}", source.name));
@@ -105,6 +108,7 @@ impl<'a> Runner<'a> {
         }
         let start = Instant::now();
         let bar = Bar::new(self.manner.has_bar);
+        bar.wait();
         let mut sink = Sink::new(&mut self.target, &bar, self.manner.is_prompt);
         let (database, session) = (self.database, &mut self.session);
         let run = || database.run(session, statement, source, (&mut sink, &bar));

@@ -3,7 +3,7 @@
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use starquake::database::Cancel;
 
 use crate::exit;
 
-static CANCEL: OnceLock<Arc<Cancel>> = OnceLock::new();
+static CANCEL: OnceLock<Cancel> = OnceLock::new();
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
 /// Lets Ctrl-C (and TERM and HUP) stop the running statement. A second one ends the program at once, unless it is
 /// the prompt.
-pub(crate) fn install(cancel: Arc<Cancel>, is_prompt: bool) {
+pub(crate) fn install(cancel: Cancel, is_prompt: bool) {
     if CANCEL.set(cancel).is_err() {
         return;
     }
@@ -42,7 +42,7 @@ pub(crate) fn forget() {
 /// Runs `work`; asks it to stop after `limit`. Says whether that was needed.
 pub(crate) fn with_timeout<T>(
     limit: Option<Duration>,
-    cancel: &Arc<Cancel>,
+    cancel: &Cancel,
     work: impl FnOnce() -> T,
 ) -> (T, bool) {
     let Some(limit) = limit else {

@@ -6,11 +6,17 @@ use starquake::lang::lex::RESERVED;
 use starquake::model::time::Time;
 
 use crate::args::{
-    Channels, Command, CoverageArgs, FilesArgs, GapsArgs, ImportArgs, ImportKind, RefreshArgs,
+    Channels, Command, CoverageArgs, FetchArgs, FilesArgs, GapsArgs, ImportArgs, ImportKind, RefreshArgs,
+    Selection, Times,
 };
+use crate::bulk::{self, Group};
 
 /// Channel patterns that `--net A,B --sta C,D ...` may multiply to.
 const PATTERNS: usize = 10_000;
+/// Conditions that stand in a row with OR.
+const ALTERNATIVES: usize = 500;
+/// The pattern of every channel.
+const ANY_CHANNEL: &str = "*.*.*.*";
 
 /// The statement of a subcommand; `None` for those that are no statement. The error is a mistake in usage.
 pub(crate) fn of(command: &Command) -> Result<Option<String>, String> {
@@ -18,6 +24,7 @@ pub(crate) fn of(command: &Command) -> Result<Option<String>, String> {
         Command::Import(args) => import(args)?,
         Command::Refresh(args) => refresh(args),
         Command::Status(_) => "SHOW STATUS".to_owned(),
+        Command::Fetch(args) => fetch(args)?,
         Command::Gaps(args) => gaps(args)?,
         Command::Coverage(args) => coverage(args)?,
         Command::Files(args) => files(args)?,
@@ -58,14 +65,17 @@ fn names(list: &[String]) -> String {
     list.iter().map(|name| name_of(name)).collect::<Vec<_>>().join(", ")
 }
 
-fn import(args: &ImportArgs) -> Result<String, String> {
-    let kind = match args.kind {
+fn kind(kind: ImportKind) -> &'static str {
+    match kind {
         ImportKind::Waveforms => "WAVEFORMS",
         ImportKind::Events => "EVENTS",
         ImportKind::Stations => "STATIONS",
         ImportKind::Catalog => "CATALOG",
-    };
-    let mut out = format!("IMPORT {kind} {}", path_of(&args.path)?);
+    }
+}
+
+fn import(args: &ImportArgs) -> Result<String, String> {
+    let mut out = format!("IMPORT {} {}", kind(args.kind), path_of(&args.path)?);
     let mut option = |word: &str, value: Option<String>| {
         if let Some(value) = value {
             out.push_str(&format!(" {word} {value}"));
@@ -116,37 +126,89 @@ fn refresh(args: &RefreshArgs) -> String {
     words(verb, args.name.as_deref().map(name_of))
 }
 
-fn gaps(args: &GapsArgs) -> Result<String, String> {
-    let mut out = format!("GAPS OF {}", text_of(&codes(&args.channels)?));
-    out.push_str(&during(args.start, args.end));
-    for (word, value) in [("LONGER", &args.longer), ("TOLERANCE", &args.tolerance)] {
-        out.push_str(&value.as_ref().map_or(String::new(), |v| format!(" {word} {v}")));
-    }
+fn fetch(args: &FetchArgs) -> Result<String, String> {
+    let mut out = format!("FETCH {} {} FROM {}", kind(args.kind), name_of(&args.name), text_of(&args.from));
+    let mut option = |word: &str, value: Option<String>| {
+        if let Some(value) = value {
+            out.push_str(&format!(" {word} {value}"));
+        }
+    };
+    option("QUERY", args.query.as_deref().map(text_of));
+    let is_any = codes(&args.channels)? == ANY_CHANNEL;
+    option("CODES", if is_any { None } else { Some(text_of(&codes(&args.channels)?)) });
+    option("PARALLEL", args.parallel.map(|n| n.to_string()));
+    out.push_str(&during(args.times.start, args.times.end)?);
+    out.push_str(if args.replace { " REPLACE" } else { "" });
     Ok(out)
+}
+
+fn gaps(args: &GapsArgs) -> Result<String, String> {
+    let mut options = String::new();
+    for (word, value) in [("LONGER", &args.longer), ("TOLERANCE", &args.tolerance)] {
+        options.push_str(&value.as_ref().map_or(String::new(), |v| format!(" {word} {v}")));
+    }
+    verb("GAPS", &args.selection, &options)
 }
 
 fn coverage(args: &CoverageArgs) -> Result<String, String> {
     let by = args.by.as_ref().map_or(String::new(), |by| format!(" BY {by}"));
-    Ok(format!("COVERAGE OF {}{}{by}", text_of(&codes(&args.channels)?), during(args.start, args.end)))
+    verb("COVERAGE", &args.selection, &by)
 }
 
-fn during(start: Option<Time>, end: Option<Time>) -> String {
+/// `GAPS OF 'codes' DURING a .. b options`, one behind the other for the spans of a request in bulk.
+fn verb(name: &str, selection: &Selection, options: &str) -> Result<String, String> {
+    let parts: Result<Vec<String>, String> = groups(selection)?
+        .iter()
+        .map(|g| Ok(format!("{name} OF {}{}{options}", text_of(&g.codes), during(g.start, g.end)?)))
+        .collect();
+    Ok(parts?.join(" UNION ALL "))
+}
+
+/// What is asked for: one group, or those of `--bulk`.
+fn groups(selection: &Selection) -> Result<Vec<Group>, String> {
+    match &selection.bulk {
+        Some(path) => bulk::read(path),
+        None => {
+            let Times { start, end } = selection.times;
+            Ok(vec![Group { codes: codes(&selection.channels)?, start, end }])
+        }
+    }
+}
+
+fn during(start: Option<Time>, end: Option<Time>) -> Result<String, String> {
     match (start, end) {
-        (Some(start), Some(end)) => format!(" DURING {start} .. {end}"),
-        _ => String::new(),
+        (Some(start), Some(end)) => Ok(format!(" DURING {start} .. {end}")),
+        (None, None) => Ok(String::new()),
+        (Some(_), None) => Err("--start needs --end: missing data are told for a whole span".to_owned()),
+        (None, Some(_)) => Err("--end needs --start: missing data are told for a whole span".to_owned()),
     }
 }
 
 fn files(args: &FilesArgs) -> Result<String, String> {
-    let mut out =
-        format!("SELECT DISTINCT path FROM segments WHERE code MATCHES {}", text_of(&codes(&args.channels)?));
-    out.push_str(&match (args.start, args.end) {
+    let conditions: Vec<String> = groups(&args.selection)?.iter().map(condition).collect();
+    Ok(format!("SELECT DISTINCT path FROM segments WHERE {}", any_of(&conditions)))
+}
+
+fn condition(group: &Group) -> String {
+    let time = match (group.start, group.end) {
         (Some(start), Some(end)) => format!(" AND span OVERLAPS {start} .. {end}"),
         (Some(start), None) => format!(" AND endtime > {start}"),
         (None, Some(end)) => format!(" AND starttime < {end}"),
         (None, None) => String::new(),
-    });
-    Ok(out)
+    };
+    format!("code MATCHES {}{time}", text_of(&group.codes))
+}
+
+/// Conditions with OR between them, in brackets where there are so many that the parser would refuse the row of them.
+fn any_of(conditions: &[String]) -> String {
+    if let [only] = conditions {
+        return only.clone();
+    }
+    let mut level: Vec<String> = conditions.iter().map(|c| format!("({c})")).collect();
+    while level.len() > ALTERNATIVES {
+        level = level.chunks(ALTERNATIVES).map(|part| format!("({})", part.join(" OR "))).collect();
+    }
+    level.join(" OR ")
 }
 
 /// The pattern of all combinations of the four parts.
@@ -170,4 +232,24 @@ fn codes(channels: &Channels) -> Result<String, String> {
             patterns.iter().flat_map(|head| part.iter().map(move |p| format!("{head}{dot}{p}"))).collect();
     }
     Ok(patterns.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use starquake::lang::parse;
+
+    use super::*;
+
+    #[test]
+    fn many_alternatives_parse() {
+        for count in [1, 2, 500, 501, 3_000] {
+            let conditions: Vec<String> = (0..count)
+                .map(|i| format!("code MATCHES 'N.S{i}.*.*' AND span OVERLAPS 2024-01-01 .. 2024-01-02"))
+                .collect();
+            let text = format!("SELECT path FROM segments WHERE {}", any_of(&conditions));
+            assert!(parse::statement("bulk", &text).is_ok(), "{count}");
+            let verbs = vec!["GAPS OF 'N.S.*.*' DURING 2024-01-01 .. 2024-01-02"; count].join(" UNION ALL ");
+            assert!(parse::statement("bulk", &verbs).is_ok(), "{count}");
+        }
+    }
 }

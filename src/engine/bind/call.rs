@@ -3,9 +3,7 @@
 use super::arith::units_of;
 use super::expr::ExprBinder;
 use super::value::{Bound, Typed};
-use crate::engine::expr::{
-    ArithmeticOp, DATE_UNITS, Expr, FUNCTIONS, Function, FunctionInfo, Literal, Surface,
-};
+use crate::engine::expr::{ArithmeticOp, DATE_UNITS, Expr, FUNCTIONS, Function, FunctionInfo, Literal};
 use crate::engine::plan::{AGGREGATES, Aggregate, AggregateFunction, Role};
 use crate::error::{Diagnostic, Result, Span};
 use crate::lang::diagnostic::nearest;
@@ -19,8 +17,12 @@ pub const GEOMETRY: &[(&str, &str)] = &[
     ("CIRCLE", "region of (longitude, latitude, radius) or ('position', radius)"),
     ("BOX", "region of (longitude, latitude, width, height), sides on great circles"),
     ("POLYGON", "region of (longitude1, latitude1, longitude2, ...), edges on great circles"),
-    ("CONTAINS", "is the position in the region? 1 = CONTAINS(..) means the same"),
-    ("INTERSECTS", "as CONTAINS for a position"),
+    ("CONTAINS", "is the position or region in the region? 1 = CONTAINS(..) means the same"),
+    ("INTERSECTS", "have two regions a point in common? 1 = INTERSECTS(..) means the same"),
+    ("REGION", "region of STC-S: REGION('CIRCLE ICRS 83.8 -5.4 0.5'), BOX, POLYGON"),
+    ("AREA", "square degrees of a region"),
+    ("CENTROID", "position of the middle of a region"),
+    ("COORDSYS", "frame of a position or region: 'ICRS' on the sky, 'WGS84' on the Earth"),
     ("DISTANCE", "of two positions: degrees on the sky, metres on the Earth"),
     ("COORD1", "longitude of a position in degrees"),
     ("COORD2", "latitude of a position in degrees"),
@@ -51,6 +53,9 @@ impl ExprBinder<'_> {
         if GEOMETRY.iter().any(|g| g.0 == upper) {
             return self.geometry(&upper, args, span);
         }
+        if let ("HEALPIX" | "IVO_HEALPIX_INDEX", [order, position]) = (upper.as_str(), args) {
+            return self.cell_of(order, position, span);
+        }
         match Function::find(&upper) {
             Some(info) => self.plain_call(info, args, span),
             None => Err(unknown_function(name).into()),
@@ -69,7 +74,7 @@ impl ExprBinder<'_> {
         let mut values = vec![];
         for (arg, want) in args.iter().zip(info.args) {
             let value = self.scalar(arg)?;
-            values.push((checked_argument(info, value, *want, arg.span)?, arg.span));
+            values.push((checked_argument(self.binder, info, (value, arg.span), *want)?, arg.span));
         }
         if info.function == Function::NullIf {
             return self.null_if(args);
@@ -96,6 +101,21 @@ impl ExprBinder<'_> {
         let mut value = Typed::computed(Expr::Call(info.function, exprs), kind, is_constant);
         value.unit = unit;
         Ok(Bound::Scalar(self.fold(value, span)?))
+    }
+
+    /// `HEALPIX(order, position)`
+    fn cell_of(&self, order: &syntax::Expr, position: &syntax::Expr, span: Span) -> Result<Bound> {
+        let order_value = self.scalar(order)?;
+        if !matches!(order_value.kind, Type::Int | Type::Null) {
+            return Err(
+                Diagnostic::new("the order of a cell is a whole number from 0 to 29", order.span).into()
+            );
+        }
+        let Bound::Point { lon, lat, .. } = self.bind(position)? else {
+            return Err(Diagnostic::new("HEALPIX takes (order, ra, dec) or (order, position)", span).into());
+        };
+        let expr = Expr::Call(Function::Healpix, vec![order_value.expr, lon, lat]);
+        Ok(Bound::Scalar(Typed::computed(expr, Type::Int, false)))
     }
 
     /// `NULLIF(a, b)`: a, or NULL where a = b.
@@ -164,8 +184,12 @@ impl ExprBinder<'_> {
     fn geometry(&self, name: &str, args: &[syntax::Expr], span: Span) -> Result<Bound> {
         match (name, args) {
             ("POINT", _) => self.point(args, span),
-            ("CIRCLE" | "BOX" | "POLYGON", _) => self.region_call(name, args, span, Surface::Sky),
-            ("CONTAINS" | "INTERSECTS", [point, region]) => self.contains(point, region),
+            ("CIRCLE" | "BOX" | "POLYGON", _) => self.region_call(name, args, span),
+            ("REGION", [text]) => self.stc_region(text),
+            ("CONTAINS" | "INTERSECTS", [a, b]) => self.contains(name, (a, b)),
+            ("AREA", [region]) => self.area(region, span),
+            ("CENTROID", [region]) => self.centroid(region, span),
+            ("COORDSYS", [of]) => self.coordsys(of),
             ("DISTANCE", _) => self.distance(args, span),
             ("COORD1" | "COORD2", [point]) => match self.bind(point)? {
                 Bound::Point { lon, lat, .. } => {
@@ -234,7 +258,13 @@ impl ExprBinder<'_> {
     }
 }
 
-fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -> Result<Typed> {
+fn checked_argument(
+    binder: &super::Binder<'_>,
+    info: &FunctionInfo,
+    argument: (Typed, Span),
+    want: Type,
+) -> Result<Typed> {
+    let (value, span) = argument;
     let fits = match want {
         Type::Null => true,
         Type::Float => {
@@ -248,7 +278,8 @@ fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -
         let message = format!("DATE_TRUNC does not know `{unit}`");
         return Err(Diagnostic::new(message, span).help(DATE_UNITS.join(", ")).into());
     }
-    let is_trigonometric = matches!(info.function, Function::Sin | Function::Cos | Function::Tan);
+    let is_trigonometric =
+        matches!(info.function, Function::Sin | Function::Cos | Function::Tan | Function::Cot);
     if let (true, Some(unit), Some(number)) = (is_trigonometric, &value.unit, value.number())
         && value.is_constant
     {
@@ -261,13 +292,33 @@ fn checked_argument(info: &FunctionInfo, value: Typed, want: Type, span: Span) -
         return Ok(value);
     }
     if let (Type::Time, Some(text)) = (want, value.text()) {
-        return Ok(Typed::constant(Literal::Time(super::value::instant(text, span)?)));
+        return Ok(Typed::constant(Literal::Time(super::value::instant(binder, text, span)?)));
     }
     let message = format!("{} needs {}, found {}", info.name, want.phrase(), value.kind.phrase());
     Err(Diagnostic::new(message, span).help(info.about).into())
 }
 
+/// Functions of SQL and ADQL that are not there: why, and what to write.
+const ABSENT: &[(&str, &str, &str)] = &[
+    (
+        "RAND",
+        "an answer does not depend on chance",
+        "for a sample that stays the same: `WHERE MOD(id, 100) = 0`",
+    ),
+    (
+        "RANDOM",
+        "an answer does not depend on chance",
+        "for a sample that stays the same: `WHERE MOD(id, 100) = 0`",
+    ),
+    ("NOW", "an answer does not depend on the clock", "-P now=2024-02-29 and $now"),
+    ("REGEXP_LIKE", "there are no regular expressions", "`x LIKE 'a%'`, or `x MATCHES 'BH?,HH?'`"),
+];
+
 fn unknown_function(name: &Ident) -> Diagnostic {
+    if let Some((upper, why, help)) = ABSENT.iter().find(|a| name.text.eq_ignore_ascii_case(a.0)) {
+        let message = format!("{upper} is not part of this language: {why}");
+        return Diagnostic::new(message, name.span).help(*help);
+    }
     let names = FUNCTIONS
         .iter()
         .map(|f| f.name)
@@ -278,4 +329,19 @@ fn unknown_function(name: &Ident) -> Diagnostic {
         format!("did you mean `{n}`? (SHOW FUNCTIONS lists them)")
     });
     Diagnostic::new(format!("unknown function `{}`", name.text), name.span).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::lex::is_reserved;
+
+    #[test]
+    fn no_function_has_a_reserved_name() {
+        let plain = FUNCTIONS.iter().map(|f| f.name);
+        let sets = AGGREGATES.iter().map(|a| a.0);
+        for name in plain.chain(sets).chain(GEOMETRY.iter().map(|g| g.0)) {
+            assert!(!is_reserved(name), "{name}");
+        }
+    }
 }

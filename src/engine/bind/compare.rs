@@ -85,8 +85,8 @@ fn comparable(
     let (l, r) = with_durations(left.0, right.0);
     let (l, r) = (blank_location(l, r.role), r);
     let r = blank_location(r, l.role);
-    let (l, r) = (as_time(l, ls, r.kind)?, r);
-    let r = as_time(r, rs, l.kind)?;
+    let (l, r) = (as_time(binder, l, ls, r.kind)?, r);
+    let r = as_time(binder, r, rs, l.kind)?;
     let same = l.kind == r.kind || (l.kind.is_number() && r.kind.is_number());
     if !same && l.kind != Type::Null && r.kind != Type::Null {
         return Err(incomparable((&l, left.1), (&r, right.1)).into());
@@ -106,9 +106,9 @@ fn blank_location(value: Typed, other: Role) -> Typed {
 }
 
 /// A constant text against a TIME is read as an instant.
-fn as_time(value: Typed, span: Span, other: Type) -> Result<Typed, Diagnostic> {
+fn as_time(binder: &ExprBinder<'_>, value: Typed, span: Span, other: Type) -> Result<Typed, Diagnostic> {
     match (other, value.text()) {
-        (Type::Time, Some(text)) => Ok(Typed::constant(Literal::Time(instant(text, span)?))),
+        (Type::Time, Some(text)) => Ok(Typed::constant(Literal::Time(instant(binder.binder, text, span)?))),
         _ => Ok(value),
     }
 }
@@ -218,8 +218,23 @@ fn literal_set(kind: Type, literals: &[Literal]) -> Set {
     }
 }
 
-/// `x IN (SELECT ...)`: the column as members for an operand of another numeric type.
-pub fn column_set(operand: Type, members: &ArrayRef) -> Result<Set> {
+/// `x IN (SELECT ...)`, `x IN $list`: the value is one of the members. Nothing is among none, not even NULL.
+pub fn among(value: Typed, members: &ArrayRef, span: Span) -> Result<Expr> {
+    if members.is_empty() {
+        return Ok(Expr::Literal(Literal::Bool(false)));
+    }
+    let kind = Type::of(members.data_type()).unwrap_or(Type::Null);
+    let numbers = kind.is_number() && value.kind.is_number();
+    if kind != value.kind && !numbers && kind != Type::Null {
+        let message = format!("cannot look for {} among {}s", value.kind.phrase(), kind.name());
+        return Err(Diagnostic::new(message, span).into());
+    }
+    let set = column_set(value.kind, members)?;
+    Ok(Expr::InSet(Box::new(value.expr), Arc::new(set)))
+}
+
+/// The column as members for an operand of another numeric type.
+fn column_set(operand: Type, members: &ArrayRef) -> Result<Set> {
     let has_null = members.null_count() > 0;
     match (operand, Type::of(members.data_type()).unwrap_or(Type::Null)) {
         (Type::Int, Type::Float) => {

@@ -20,6 +20,8 @@ use crate::signal::peak::Peak;
 
 /// A band-pass without ORDER.
 const DEFAULT_ORDER: usize = 4;
+/// Highest ORDER: steeper Butterworth filters ring longer than any window.
+const MOST_ORDER: usize = 10;
 
 /// A phase with the options that may come before or after it.
 struct PhaseClause<'a> {
@@ -133,7 +135,7 @@ impl Binder<'_> {
             K::MinLnk(n) => spec.min_links = Some(self.whole(n, "MINLNK")?),
             K::MinObs(n) => spec.min_observations = Some(self.whole(n, "MINOBS")?),
             K::MaxObs(n) => spec.max_observations = Some(self.whole(n, "MAXOBS")?),
-            K::MinWght(n) => spec.min_weight = Some(real(n)?),
+            K::MinWght(n) => spec.min_weight = Some(self.real(n)?),
             K::Method(name) if name.text.eq_ignore_ascii_case("default") => {}
             K::Method(name) => return Err(later("METHOD", name.span).into()),
             _ => return Ok(false),
@@ -141,11 +143,25 @@ impl Binder<'_> {
         Ok(true)
     }
 
+    fn real(&self, number: &Number) -> Result<f64> {
+        let read = self.figure(number)?.parse();
+        read.map_err(|_| Diagnostic::new("expected a number", number.span).into())
+    }
+
+    fn filter_order(&self, number: &syntax::Number) -> Result<usize> {
+        let order = self.whole(number, "ORDER")?;
+        if (1..=MOST_ORDER).contains(&order) {
+            return Ok(order);
+        }
+        let message = format!("the ORDER of a filter lies between 1 and {MOST_ORDER}");
+        Err(Diagnostic::new(message, number.span).help("ORDER 4 is what most pipelines use").into())
+    }
+
     fn shared_option(&self, option: &CorrelateOption, shared: &mut Shared) -> Result<bool> {
         let name = |phase: &Option<Ident>| phase.as_ref().map(|p| p.text.clone());
         match &option.kind {
             K::Filter { phase, band, order, causal } => {
-                let order = order.as_ref().map_or(Ok(DEFAULT_ORDER), |n| self.whole(n, "ORDER"))?;
+                let order = order.as_ref().map_or(Ok(DEFAULT_ORDER), |n| self.filter_order(n))?;
                 let band = self.band(band)?;
                 shared.filters.push((name(phase), Filter { band, order, zero_phase: !causal }));
             }
@@ -160,13 +176,13 @@ impl Binder<'_> {
         match &option.kind {
             K::Snr(range) => spec.snr_span_s = Some(self.window(range, "SNR")?),
             K::Shorten(name) => spec.shorten_none = choice(name, &[("none", true), ("default", false)])?,
-            K::MinSnr(n) => spec.min_snr = Some(real(n)?),
+            K::MinSnr(n) => spec.min_snr = Some(self.real(n)?),
             K::Resample(e) => {
                 let words = ("RESAMPLE", "Hz");
                 let value = self.constant_value(e)?;
                 spec.resample_hz = Some(arith::measure(&value, e.span, Dimension::Frequency, words)?);
             }
-            K::Taper(n) => spec.taper = Some(real(n)?),
+            K::Taper(n) => spec.taper = Some(self.real(n)?),
             K::Abs => spec.abs = true,
             K::Norm(name) => spec.norm = choice(name, &[("sliding", Norm::Sliding), ("full", Norm::Full)])?,
             K::Peak(name) => {
@@ -301,10 +317,6 @@ fn require_separation(spec: &PairSpec, is_against: bool, span: Span) -> Result<(
 fn for_phase<'a, T>(given: &'a [(Option<String>, T)], phase: &str) -> Option<&'a T> {
     let named = given.iter().rev().find(|g| g.0.as_ref().is_some_and(|n| n.eq_ignore_ascii_case(phase)));
     named.or_else(|| given.iter().rev().find(|g| g.0.is_none())).map(|g| &g.1)
-}
-
-fn real(number: &Number) -> Result<f64, Diagnostic> {
-    number.text.parse().map_err(|_| Diagnostic::new("expected a number", number.span))
 }
 
 /// One of a few names.

@@ -1,13 +1,14 @@
 //! Expressions: names to columns, types and units settled, literals converted to what they meet.
 
-use std::sync::Arc;
+use arrow_array::ArrayRef;
 
 use super::group::Grouping;
 use super::value::{Bound, Typed, instant, period, time_token};
 use super::{Binder, arith, compare};
-use crate::engine::expr::{Expr, Literal, Surface, TextMatch};
+use crate::engine::expr::{Expr, Function, Literal, Surface, TextMatch};
 use crate::engine::plan::Role;
 use crate::engine::scope::{Resolved, Scope};
+use crate::engine::session::Variable;
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::lang::syntax::{self, BinaryOp, ExprKind, MatchKind, Name, Range, UnaryOp};
 use crate::model::station::Pattern;
@@ -43,7 +44,7 @@ impl<'a> ExprBinder<'a> {
                 Ok(Bound::Scalar(value))
             }
             ExprKind::Time(text) => {
-                Ok(Bound::Scalar(Typed::constant(Literal::Time(time_token(text, e.span)?))))
+                Ok(Bound::Scalar(Typed::constant(Literal::Time(time_token(self.binder, text, e.span)?))))
             }
             ExprKind::Text(text) => Ok(Bound::Scalar(Typed::constant(Literal::Text(text.clone())))),
             ExprKind::Variable(name) => self.binder.variable(name, e.span),
@@ -51,8 +52,10 @@ impl<'a> ExprBinder<'a> {
             ExprKind::Call { name, distinct, star, args } => {
                 self.call((name, *distinct, *star), args, e.span)
             }
-            ExprKind::Case { branches, otherwise } => self.case(branches, otherwise.as_deref(), e.span),
-            ExprKind::Cast { operand, type_words, .. } => self.cast(operand, type_words),
+            ExprKind::Case { operand, branches, otherwise } => {
+                self.case(operand.as_deref(), branches, otherwise.as_deref(), e.span)
+            }
+            ExprKind::Cast { operand, type_words, length } => self.cast(operand, type_words, length.as_ref()),
             ExprKind::Scalar(query) => {
                 Ok(Bound::Scalar(self.binder.scalar_query(query, self.scope, e.span)?))
             }
@@ -221,27 +224,34 @@ impl<'a> ExprBinder<'a> {
             Bound::Scalar(t) => null(t.expr),
             Bound::Point { lon, lat, .. } => Expr::Or(Box::new(null(lon)), Box::new(null(lat))),
             Bound::Span { start, end } => Expr::Or(Box::new(null(start)), Box::new(null(end))),
-            Bound::Region(_) => Expr::Literal(Literal::Bool(false)),
+            Bound::Region(shape) => {
+                let nulls = shape.parts.into_iter().chain(shape.radius_km).map(null);
+                let either = |a: Expr, b: Expr| Expr::Or(Box::new(a), Box::new(b));
+                nulls.reduce(either).unwrap_or(Expr::Literal(Literal::Bool(false)))
+            }
         })
     }
 
     fn in_query(&self, operand: &syntax::Expr, query: &syntax::Query) -> Result<Expr> {
-        let operand_value = self.scalar(operand)?;
-        let (column, values) = self.binder.column_query(query, self.scope)?;
-        let comparable = column.kind() == operand_value.kind
-            || (column.kind().is_number() && operand_value.kind.is_number())
-            || column.kind() == Type::Null;
-        if !comparable {
-            let message =
-                format!("cannot look for {} among {}s", operand_value.kind.phrase(), column.kind().name());
-            return Err(Diagnostic::new(message, operand.span).into());
+        let value = self.scalar(operand)?;
+        let members = self.binder.column_query(query, self.scope)?;
+        compare::among(value, &members, operand.span)
+    }
+
+    /// The members of `x IN $list`, where the variable is one.
+    fn list(&self, e: &syntax::Expr) -> Option<&ArrayRef> {
+        let ExprKind::Variable(name) = &e.kind else { return None };
+        match self.binder.context.session.variables.get(name) {
+            Some(Variable::List(members)) => Some(members),
+            _ => None,
         }
-        let set = compare::column_set(operand_value.kind, &values)?;
-        Ok(Expr::InSet(Box::new(operand_value.expr), Arc::new(set)))
     }
 
     /// `x IN a .. b`, `x IN '2024'`, `pos IN CIRCLE(..)`, `x IN $list`.
     fn in_range(&self, operand: &syntax::Expr, range: &Range) -> Result<Expr> {
+        if let (Some(members), None) = (self.list(&range.start), &range.end) {
+            return compare::among(self.scalar(operand)?, members, operand.span);
+        }
         let value = self.bind(operand)?;
         match value {
             Bound::Point { surface, lon, lat, .. } if range.end.is_none() => {
@@ -267,19 +277,12 @@ impl<'a> ExprBinder<'a> {
         }
     }
 
-    fn inside(&self, surface: Surface, at: (Expr, Expr), region: &syntax::Expr) -> Result<Expr> {
-        match self.bind_region(region, surface)? {
-            Bound::Region(area) => Ok(Expr::Inside { lon: Box::new(at.0), lat: Box::new(at.1), area }),
-            other => {
-                Err(Diagnostic::new(format!("expected a region, found {}", other.phrase()), region.span)
-                    .help("CIRCLE(lon, lat, radius), BOX(lon, lat, width, height), POLYGON(lon, lat, ...)")
-                    .into())
-            }
-        }
-    }
-
     /// The two ends of `a .. b`, of a whole period, or of a span column.
     pub fn span(&self, range: &Range) -> Result<(Expr, Expr)> {
+        let example = if range.end.is_some() { "2024-01-01" } else { "2024-01-01 .. 2024-02-01" };
+        for end in std::iter::once(&range.start).chain(&range.end) {
+            self.binder.has_value(end, example)?;
+        }
         if let Some(end) = &range.end {
             return Ok((self.instant(&range.start)?, self.instant(end)?));
         }
@@ -312,7 +315,7 @@ impl<'a> ExprBinder<'a> {
         let value = self.scalar(e)?;
         match (value.kind, value.text()) {
             (Type::Time | Type::Null, _) => Ok(value.expr),
-            (_, Some(text)) => Ok(Expr::Literal(Literal::Time(instant(text, e.span)?))),
+            (_, Some(text)) => Ok(Expr::Literal(Literal::Time(instant(self.binder, text, e.span)?))),
             (other, _) => {
                 Err(Diagnostic::new(format!("expected a time, found {}", other.phrase()), e.span).into())
             }
@@ -358,8 +361,10 @@ impl<'a> ExprBinder<'a> {
         Ok(Expr::Match(Box::new(value.expr), matcher))
     }
 
+    /// `CASE [operand] WHEN ... THEN ... END`; with an operand each WHEN is a value that equals it.
     fn case(
         &self,
+        operand: Option<&syntax::Expr>,
         branches: &[(syntax::Expr, syntax::Expr)],
         otherwise: Option<&syntax::Expr>,
         span: Span,
@@ -375,7 +380,11 @@ impl<'a> ExprBinder<'a> {
         let mut exprs = exprs.into_iter();
         let mut bound = vec![];
         for ((condition, _), value) in branches.iter().zip(exprs.by_ref()) {
-            bound.push((self.condition(condition)?, value));
+            let condition = match operand {
+                Some(operand) => compare::compare_expr(self, BinaryOp::Eq, operand, condition)?,
+                None => self.condition(condition)?,
+            };
+            bound.push((condition, value));
         }
         let expr = Expr::Case(bound, exprs.next().map(Box::new));
         let mut value = Typed::computed(expr, kind, false);
@@ -383,13 +392,19 @@ impl<'a> ExprBinder<'a> {
         Ok(Bound::Scalar(self.fold(value, span)?))
     }
 
-    fn cast(&self, operand: &syntax::Expr, words: &[syntax::Ident]) -> Result<Bound> {
+    /// `CAST(x AS type)`; all integers have 64 bits and all reals are doubles, a text is cut to its length.
+    fn cast(
+        &self,
+        operand: &syntax::Expr,
+        words: &[syntax::Ident],
+        length: Option<&syntax::Number>,
+    ) -> Result<Bound> {
         let value = self.scalar(operand)?;
-        let name = words.first().map_or(String::new(), |w| w.text.to_ascii_uppercase());
+        let name = words.iter().map(|w| w.text.to_ascii_uppercase()).collect::<Vec<_>>().join(" ");
         let kind = match name.as_str() {
             "INT" | "INTEGER" | "BIGINT" | "SMALLINT" => Type::Int,
-            "FLOAT" | "DOUBLE" | "REAL" | "NUMERIC" | "DECIMAL" => Type::Float,
-            "TEXT" | "VARCHAR" | "CHAR" | "STRING" => Type::Text,
+            "FLOAT" | "DOUBLE" | "DOUBLE PRECISION" | "REAL" | "NUMERIC" | "DECIMAL" => Type::Float,
+            "TEXT" | "VARCHAR" | "CHAR" | "STRING" | "CHARACTER" | "CHARACTER VARYING" => Type::Text,
             "TIME" | "TIMESTAMP" => Type::Time,
             "BOOL" | "BOOLEAN" => Type::Bool,
             _ => {
@@ -401,6 +416,19 @@ impl<'a> ExprBinder<'a> {
         };
         let mut cast = Typed::computed(Expr::Cast(Box::new(value.expr), kind), kind, value.is_constant);
         cast.unit = value.unit.filter(|_| kind.is_number());
+        if let Some(length) = length {
+            let count = number(&length.text, length.span)?;
+            if kind != Type::Text || !matches!(count, Literal::Int(n) if n > 0) {
+                return Err(Diagnostic::new(
+                    "only a text has a length, of 1 or more characters",
+                    length.span,
+                )
+                .help("CAST(x AS VARCHAR(10)), CAST(x AS DOUBLE PRECISION)")
+                .into());
+            }
+            let args = vec![cast.expr, Expr::Literal(Literal::Int(1)), Expr::Literal(count)];
+            cast.expr = Expr::Call(Function::Substr, args);
+        }
         Ok(Bound::Scalar(self.fold(cast, operand.span)?))
     }
 }

@@ -69,8 +69,9 @@ fn is_small(e: &syntax::Expr, parts_left: &mut usize) -> bool {
             all(&[operand, &range.start]) && range.end.iter().all(|e| all(&[e]))
         }
         Match { operand, pattern, .. } => all(&[operand, pattern]),
-        Case { branches, otherwise } => {
-            branches.iter().all(|(c, v)| all(&[c, v])) && otherwise.iter().all(|e| all(&[e]))
+        Case { operand, branches, otherwise } => {
+            let mut both = operand.iter().chain(otherwise);
+            branches.iter().all(|(c, v)| all(&[c, v])) && both.all(|e| all(&[e]))
         }
         Null | Bool(_) | Number(_) | Quantity { .. } | Time(_) | Text(_) | Variable(_) | Column(_) => true,
     }
@@ -94,9 +95,9 @@ pub fn contains_aggregate(expr: &syntax::Expr) -> bool {
             contains_aggregate(operand)
         }
         Match { operand, .. } => contains_aggregate(operand),
-        Case { branches, otherwise } => {
+        Case { operand, branches, otherwise } => {
             branches.iter().any(|(c, v)| contains_aggregate(c) || contains_aggregate(v))
-                || otherwise.as_ref().is_some_and(|o| contains_aggregate(o))
+                || operand.iter().chain(otherwise).any(|o| contains_aggregate(o))
         }
         Null
         | Bool(_)

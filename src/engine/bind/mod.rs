@@ -7,6 +7,7 @@ pub mod compare;
 pub mod correlate;
 pub mod expr;
 pub mod group;
+pub mod outer;
 pub mod output;
 pub mod query;
 pub mod region;
@@ -22,6 +23,7 @@ use rayon::ThreadPool;
 
 use self::expr::ExprBinder;
 use self::value::{Bound, Typed};
+use super::analyze::Analysis;
 use super::budget::Budget;
 use super::exec;
 use super::expr::{Expr, Literal};
@@ -31,8 +33,8 @@ use super::scope::Scope;
 use super::session::{Cancel, Notices, Session, Variable, View};
 use super::tables::Tables;
 use crate::error::{Diagnostic, Error, Result, Source, Span};
-use crate::lang::syntax::{Ident, Name, Query, Range, Text, TextKind};
-use crate::model::table::{Batch, Column, Type};
+use crate::lang::syntax::{self, ExprKind, Ident, Name, Query, Range, Text, TextKind};
+use crate::model::table::{Batch, Type};
 
 /// What a statement is bound and run against.
 #[derive(Clone, Copy)]
@@ -49,6 +51,8 @@ pub struct Context<'a> {
     pub budget: &'a Budget,
     /// Threads; the program's own when absent.
     pub threads: Option<&'a ThreadPool>,
+    /// Where EXPLAIN ANALYZE counts.
+    pub analysis: Option<&'a Analysis>,
 }
 
 impl Context<'_> {
@@ -97,7 +101,42 @@ impl<'a> Binder<'a> {
         match self.context.session.variables.get(name) {
             Some(Variable::Value(value)) => Ok(value.clone()),
             Some(Variable::View(view)) => Ok(Bound::Scalar(self.scalar_view(name, view, span)?)),
-            None => Err(no_value(name, span).into()),
+            Some(Variable::List(_)) => {
+                Err(Diagnostic::new(format!("${name} is a list, and this takes one value"), span)
+                    .help(format!("x IN ${name}"))
+                    .into())
+            }
+            None => Err(no_value(name, "3 arcsec", span).into()),
+        }
+    }
+
+    /// Refuses a `$variable` without value, with a value that would do at its place.
+    pub fn has_value(&self, e: &syntax::Expr, example: &str) -> Result<()> {
+        match &e.kind {
+            ExprKind::Variable(name) if !self.context.session.variables.contains_key(name) => {
+                Err(no_value(name, example, e.span).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The number of an option, as written or as the value of its `$variable`.
+    pub fn figure(&self, number: &syntax::Number) -> Result<String> {
+        let Some(name) = number.text.strip_prefix('$') else { return Ok(number.text.clone()) };
+        if !self.context.session.variables.contains_key(name) {
+            return Err(no_value(name, "10", number.span).into());
+        }
+        match self.variable(name, number.span)? {
+            Bound::Scalar(Typed { expr: Expr::Literal(Literal::Int(v)), unit: None, .. }) => {
+                Ok(v.to_string())
+            }
+            Bound::Scalar(Typed { expr: Expr::Literal(Literal::Float(v)), unit: None, .. }) => {
+                Ok(v.to_string())
+            }
+            other => {
+                let message = format!("${name} is {}, a number without unit is wanted here", other.phrase());
+                Err(Diagnostic::new(message, number.span).into())
+            }
         }
     }
 
@@ -105,6 +144,9 @@ impl<'a> Binder<'a> {
     pub fn text(&self, text: &Text) -> Result<String> {
         match &text.kind {
             TextKind::Literal(value) => Ok(value.clone()),
+            TextKind::Variable(name) if !self.context.session.variables.contains_key(name) => {
+                Err(no_value(name, "'text'", text.span).into())
+            }
             TextKind::Variable(name) => match self.variable(name, text.span)? {
                 Bound::Scalar(value) if value.text().is_some() => Ok(value.text().unwrap_or("").to_owned()),
                 other => {
@@ -215,13 +257,13 @@ impl<'a> Binder<'a> {
     }
 
     /// The one column of a query used with IN.
-    pub fn column_query(&self, query: &Query, scope: &Scope) -> Result<(Column, ArrayRef)> {
+    pub fn column_query(&self, query: &Query, scope: &Scope) -> Result<ArrayRef> {
         let node = self.subquery(query, scope)?;
-        let [column] = node.columns.as_slice() else {
+        let [_] = node.columns.as_slice() else {
             return Err(Diagnostic::new("a query used with IN has one column", query.span).into());
         };
         let batch = exec::one(&node, exec::collect(&node, &self.context)?)?;
-        Ok((column.column.clone(), batch.column(0).clone()))
+        Ok(batch.column(0).clone())
     }
 
     /// Does the query have a row?
@@ -255,9 +297,11 @@ fn in_source(error: Error, source: Option<&Source>) -> Error {
     }
 }
 
-fn no_value(name: &str, span: Span) -> Diagnostic {
+/// A variable without value; `example` is one that would do at this place.
+fn no_value(name: &str, example: &str, span: Span) -> Diagnostic {
+    let bare: String = example.chars().filter(|c| !" '".contains(*c)).collect();
     Diagnostic::new(format!("${name} has no value"), span)
-        .help(format!("LET {name} = 3 arcsec; or run with -P {name}=3arcsec"))
+        .help(format!("LET {name} = {example}; or run with -P {name}={bare}"))
 }
 
 /// The value of an expression without columns.

@@ -35,6 +35,14 @@ pub fn star_columns(scope: &Scope, range: std::ops::Range<usize>) -> Vec<Output>
     range.map(output).collect()
 }
 
+/// What `*` stands for: the columns that both sides of a FULL JOIN share, then those of each table that no other
+/// stands for.
+pub fn all_columns(scope: &Scope) -> Vec<Output> {
+    let own = |i: &usize| !scope.common.contains(i) && !scope.merged.contains(i);
+    let places = scope.common.iter().copied().chain((0..scope.columns.len()).filter(own));
+    places.flat_map(|i| star_columns(scope, i..i + 1)).collect()
+}
+
 /// The table of a column that SELECT names.
 pub fn owner(expr: &syntax::Expr, scope: &Scope) -> Option<String> {
     let ExprKind::Column(name) = &expr.kind else { return None };

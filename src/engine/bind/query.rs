@@ -2,14 +2,14 @@
 
 use super::expr::ExprBinder;
 use super::group::{Grouping, contains_aggregate, fingerprint, parts_of};
-use super::output::{Output, distinguish, output_name, owner, star_columns, with_position};
+use super::output::{Output, all_columns, distinguish, output_name, owner, star_columns, with_position};
 use super::value::{Bound, Typed};
 use super::{Binder, arith};
 use crate::engine::expr::{Expr, Literal};
 use crate::engine::plan::{Node, OutColumn, Plan, Role, SortKey};
 use crate::engine::scope::Scope;
 use crate::error::{Diagnostic, Error, Result};
-use crate::lang::syntax::{self, Body, Count, ExprKind, Item, OrderKey, Query, Select, SetOp};
+use crate::lang::syntax::{self, Body, Count, ExprKind, Item, OrderKey, Query, Select, SetKind, SetOp};
 use crate::model::table::Column;
 
 /// Most set operators of a query, and most tables of a FROM: each makes the plan one step deeper.
@@ -43,7 +43,7 @@ impl Binder<'_> {
             (Body::Select(select), true) => self.select(select, &query.order, top)?,
             (body, _) => {
                 let first = shown(self.body(body)?);
-                let all = query.set_ops.iter().try_fold(first, |left, op| self.set_op(left, op))?;
+                let all = self.set_ops(first, &query.set_ops)?;
                 self.order_output(all, &query.order, top)?
             }
         };
@@ -53,7 +53,10 @@ impl Binder<'_> {
     fn count(&self, count: Option<&Count>) -> Result<Option<usize>> {
         let Some(count) = count else { return Ok(None) };
         let (value, span) = match count {
-            Count::Number(n) => (super::expr::number(&n.text, n.span)?, n.span),
+            Count::Number(n) => (super::expr::number(&self.figure(n)?, n.span)?, n.span),
+            Count::Variable(name) if !self.context.session.variables.contains_key(&name.text) => {
+                return Err(super::no_value(&name.text, "10", name.span).into());
+            }
             Count::Variable(name) => match self.variable(&name.text, name.span)? {
                 Bound::Scalar(t) => (t.expr.as_literal().cloned().unwrap_or(Literal::Null), name.span),
                 _ => (Literal::Null, name.span),
@@ -72,8 +75,28 @@ impl Binder<'_> {
         }
     }
 
-    fn set_op(&self, left: Node, op: &SetOp) -> Result<Node> {
-        let right = shown(self.body(&op.body)?);
+    /// Set operators from the left; INTERSECT binds tighter than UNION and EXCEPT, as in SQL.
+    fn set_ops(&self, first: Node, ops: &[SetOp]) -> Result<Node> {
+        let (mut all, mut last): (Option<(Node, &SetOp)>, Node) = (None, first);
+        for op in ops {
+            let right = shown(self.body(&op.body)?);
+            if op.kind == SetKind::Intersect {
+                last = self.set_op(last, op, right)?;
+                continue;
+            }
+            let left = match all {
+                Some((left, before)) => self.set_op(left, before, last)?,
+                None => last,
+            };
+            (all, last) = (Some((left, op)), right);
+        }
+        match all {
+            Some((left, op)) => self.set_op(left, op, last),
+            None => Ok(last),
+        }
+    }
+
+    fn set_op(&self, left: Node, op: &SetOp, right: Node) -> Result<Node> {
         if left.columns.len() != right.columns.len() {
             let message = format!(
                 "the left side has {} columns, the right side {}",
@@ -215,7 +238,7 @@ impl Binder<'_> {
                     if binder.scope.columns.is_empty() {
                         return Err(Diagnostic::new("`*` needs a FROM", *span).into());
                     }
-                    outputs.extend(star_columns(binder.scope, 0..binder.scope.columns.len()));
+                    outputs.extend(all_columns(binder.scope));
                 }
                 Item::QualifiedStar(name) => outputs.extend(self.qualified_star(name, binder.scope)?),
                 Item::Expr { expr, alias } => {

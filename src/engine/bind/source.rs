@@ -26,10 +26,7 @@ impl Binder<'_> {
         }
         let mut whole: Option<(Node, Scope)> = None;
         for item in items {
-            let (mut node, mut scope) = self.source_beside(&item.source, whole.as_ref().map(|w| &w.1))?;
-            for join in &item.joins {
-                (node, scope) = self.join(node, scope, join)?;
-            }
+            let (node, scope) = self.from_item(item, whole.as_ref().map(|w| &w.1))?;
             whole = Some(match whole {
                 None => (node, scope),
                 Some((left, left_scope)) => {
@@ -52,6 +49,15 @@ impl Binder<'_> {
         Ok(whole.unwrap_or_else(|| (Node { plan: Plan::One, columns: vec![] }, Scope::default())))
     }
 
+    /// A source and its joins; `left` are the sources before it.
+    fn from_item(&self, item: &FromItem, left: Option<&Scope>) -> Result<(Node, Scope)> {
+        let (mut node, mut scope) = self.source_beside(&item.source, left)?;
+        for join in &item.joins {
+            (node, scope) = self.join(node, scope, join)?;
+        }
+        Ok((node, scope))
+    }
+
     /// A source after others: a name of those inside a subquery is refused as correlated.
     fn source_beside(&self, source: &Source, left: Option<&Scope>) -> Result<(Node, Scope)> {
         let Some(left) = left else { return self.source(source) };
@@ -67,6 +73,7 @@ impl Binder<'_> {
             SourceKind::Name(name) => {
                 (self.table(name)?, name.parts.last().map_or("", |p| &p.text).to_owned())
             }
+            SourceKind::Joined(item) => return self.in_brackets(item, source),
             SourceKind::Query(query) => (self.query(query)?, "the subquery".to_owned()),
             SourceKind::Verb(verb) => self.verb(verb, source.span)?,
             SourceKind::Variable(name) => (self.rows_of_view(name, source.span)?, name.clone()),
@@ -76,10 +83,24 @@ impl Binder<'_> {
         Ok((node, scope))
     }
 
+    /// `( a JOIN b ON ... )`: its tables keep their names.
+    fn in_brackets(&self, item: &FromItem, source: &Source) -> Result<(Node, Scope)> {
+        if let Some(alias) = &source.alias {
+            return Err(Diagnostic::new("joined tables in brackets keep their own names", alias.span)
+                .help("leave the alias out, or write `(SELECT * FROM ... JOIN ...) AS name`")
+                .into());
+        }
+        if item.joins.len() >= BRANCHES {
+            let message = format!("more than {BRANCHES} tables in one FROM");
+            return Err(Diagnostic::new(message, source.span).into());
+        }
+        self.from_item(item, None)
+    }
+
     fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
             Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
-            Some(Variable::Value(_)) => {
+            Some(Variable::Value(_) | Variable::List(_)) => {
                 Err(Diagnostic::new(format!("${name} is a value, not a query"), span)
                     .help(format!("LET {name} = (SELECT ...)"))
                     .into())
@@ -136,6 +157,9 @@ impl Binder<'_> {
             one_alias_each(&left_scope, &right_scope, join.source.span)?;
         }
         match &join.on {
+            JoinOn::Match { .. } if matches!(join.kind, JoinKind::Right | JoinKind::Full) => {
+                Err(super::outer::no_outer_match(join.kind, join.span).into())
+            }
             JoinOn::Match { within, options } => {
                 self.crossmatch((left, left_scope), (right, right_scope), join.kind, (within, options))
             }
@@ -145,33 +169,12 @@ impl Binder<'_> {
                 let condition = split_join(binder.condition(on)?, left.columns.len());
                 Ok(joined(join.kind, left, right, (left_scope, both), condition))
             }
+            JoinOn::Natural => {
+                let names = super::outer::common_names(&left_scope, &right_scope, join.span)?;
+                self.join_using(join.kind, (left, left_scope), (right, right_scope), &names)
+            }
             JoinOn::Using(names) => {
-                let mut equal = vec![];
-                for ident in names {
-                    let name = Name { parts: vec![ident.clone()], span: ident.span };
-                    let column = |scope: &Scope| {
-                        let binder = |scope| ExprBinder { binder: self, scope, grouping: None };
-                        let e =
-                            syntax::Expr { kind: syntax::ExprKind::Column(name.clone()), span: ident.span };
-                        binder(scope).scalar(&e)
-                    };
-                    let (l, r) = (column(&left_scope)?, column(&right_scope)?);
-                    if l.kind != r.kind && !(l.kind.is_number() && r.kind.is_number()) {
-                        let message = format!(
-                            "`{}` is {} on the left and {} on the right",
-                            ident.text,
-                            l.kind.phrase(),
-                            r.kind.phrase()
-                        );
-                        return Err(Diagnostic::new(message, ident.span)
-                            .help("CAST one of them, with JOIN ... ON")
-                            .into());
-                    }
-                    equal.push((l.expr, r.expr));
-                }
-                let both = left_scope.clone().beside(right_scope);
-                let condition = JoinCondition { equal, residual: None };
-                Ok(joined(join.kind, left, right, (left_scope, both), condition))
+                self.join_using(join.kind, (left, left_scope), (right, right_scope), names)
             }
         }
     }
@@ -200,7 +203,7 @@ impl Binder<'_> {
         }
         self.one_radius(within, left_scope.clone().beside(right_scope.clone()))?;
         let radius_deg = self.radius(within, &left_scope)?;
-        let mode = match_mode(kind, options)?;
+        let mode = match_mode(kind, &self.figures(options)?)?;
         let plan = Match { kind, left: Box::new(left), right: Box::new(right), radius_deg, mode };
         let mut columns = plan.left.columns.clone();
         if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
@@ -313,7 +316,8 @@ fn scan(info: &TableInfo, source: Option<String>) -> Node {
     Node { plan, columns: info.columns.clone() }
 }
 
-fn joined(
+/// A join by a condition on both sides.
+pub(super) fn joined(
     kind: JoinKind,
     left: Node,
     right: Node,
@@ -321,6 +325,11 @@ fn joined(
     on: JoinCondition,
 ) -> (Node, Scope) {
     let scope = if matches!(kind, JoinKind::Semi | JoinKind::Anti) { scopes.0 } else { scopes.1 };
+    match kind {
+        JoinKind::Right => return (super::outer::right_join(left, right, on), scope),
+        JoinKind::Full => return (super::outer::full_join(left, right, on), scope),
+        _ => {}
+    }
     let columns = scope.columns.clone();
     (Node { plan: Plan::Join { kind, left: Box::new(left), right: Box::new(right), on }, columns }, scope)
 }

@@ -1,9 +1,8 @@
 //! What an expression of the query is after binding: a scalar with type and unit, a position, a span or a region;
 //! and how two of them come to one type. Units act on literals only: a column is its stored number.
 
-use std::sync::Arc;
-
-use crate::engine::expr::{Area, Expr, Literal, Surface};
+use super::Binder;
+use crate::engine::expr::{Expr, Literal, ShapeKind, Surface};
 use crate::engine::plan::Role;
 use crate::error::{Diagnostic, Span};
 use crate::model::table::{Column, Type};
@@ -48,8 +47,19 @@ pub enum Bound {
         /// First instant after.
         end: Expr,
     },
-    /// A constant region.
-    Region(Arc<Area>),
+    /// A region.
+    Region(Shape),
+}
+
+/// A region as it is written; the surface it lies on is that of the position it meets.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Circle, box, polygon.
+    pub kind: ShapeKind,
+    /// Its numbers in degrees, in the order of [`ShapeKind`]; without the radius where that is a length.
+    pub parts: Vec<Expr>,
+    /// Radius in km.
+    pub radius_km: Option<Expr>,
 }
 
 impl Typed {
@@ -107,7 +117,7 @@ impl Bound {
         }
     }
 
-    /// As one column: positions and spans become text.
+    /// As one column: positions, spans and regions become text, regions as in DALI (`ra dec radius`, corner by corner).
     pub fn into_scalar(self, span: Span) -> Result<Typed, Diagnostic> {
         let text = |e: Expr| Expr::Cast(Box::new(e), Type::Text);
         let joined = |a: Expr, between: &str, b: Expr| {
@@ -118,8 +128,15 @@ impl Bound {
             Bound::Scalar(t) => Ok(t),
             Bound::Point { lon, lat, .. } => Ok(Typed::computed(joined(lon, " ", lat), Type::Text, false)),
             Bound::Span { start, end } => Ok(Typed::computed(joined(start, " .. ", end), Type::Text, false)),
-            Bound::Region(_) => Err(Diagnostic::new("a region is not a value of a column", span)
-                .help("write `pos IN CIRCLE(..)` as a condition")),
+            Bound::Region(shape) => {
+                let radius =
+                    shape.radius_km.map(|km| joined(km, " ", Expr::Literal(Literal::Text("km".to_owned()))));
+                let parts = shape.parts.into_iter().chain(radius);
+                let all = parts
+                    .reduce(|a, b| joined(a, " ", b))
+                    .ok_or_else(|| Diagnostic::new("a region without numbers", span))?;
+                Ok(Typed::computed(all, Type::Text, false))
+            }
         }
     }
 }
@@ -151,19 +168,41 @@ pub fn period(text: &str) -> Option<(Time, Time)> {
 }
 
 /// A text as an instant: a date, a date and time, or the start of a whole period.
-pub fn instant(text: &str, span: Span) -> Result<i64, Diagnostic> {
+pub fn instant(binder: &Binder<'_>, text: &str, span: Span) -> Result<i64, Diagnostic> {
     if let Some((start, _)) = period(text) {
         return Ok(start.0);
     }
-    Time::parse(text).map(|t| t.0).map_err(|e| {
+    let time = Time::parse(text).map_err(|e| {
         let mut error = Diagnostic::new(e.reason, span);
         error.help = e.help;
         error
-    })
+    })?;
+    leap_second(binder, text, time, span)?;
+    Ok(time.0)
+}
+
+/// Second 60 is there at the end of a leap day alone, and is read as the next second.
+fn leap_second(binder: &Binder<'_>, text: &str, read: Time, span: Span) -> Result<(), Diagnostic> {
+    if !text.contains(":60") {
+        return Ok(());
+    }
+    let next = read.civil();
+    if matches!((next.month(), next.day(), next.hour(), next.minute()), (1 | 7, 1, 0, 0)) {
+        binder.notice(format!("{text} is a leap second: it is read as {read}"));
+        return Ok(());
+    }
+    Err(Diagnostic::new(format!("the minute of {text} has no second 60"), span)
+        .help("a leap second ends 30 June or 31 December"))
 }
 
 /// A TIME token of the query: ISO, `MJD 60343.5`, `JD 2460344.0`.
-pub fn time_token(text: &str, span: Span) -> Result<i64, Diagnostic> {
+pub fn time_token(binder: &Binder<'_>, text: &str, span: Span) -> Result<i64, Diagnostic> {
+    let time = read_time_token(text, span)?;
+    leap_second(binder, text, Time(time), span)?;
+    Ok(time)
+}
+
+fn read_time_token(text: &str, span: Span) -> Result<i64, Diagnostic> {
     let upper = text.get(..3).unwrap_or("").to_ascii_uppercase();
     let day = |rest: &str, offset: f64| {
         let value: f64 =
@@ -227,7 +266,10 @@ mod tests {
             ("2024-060", "2024-02-29T00:00:00Z"),
         ];
         for (text, want) in tokens {
-            assert_eq!(time_token(text, Span::default()).map(|t| Time(t).to_string()), Ok(want.to_owned()));
+            assert_eq!(
+                read_time_token(text, Span::default()).map(|t| Time(t).to_string()),
+                Ok(want.to_owned())
+            );
         }
     }
 }

@@ -107,7 +107,7 @@ impl Binder<'_> {
 
     /// A whole number of an option.
     pub fn whole(&self, number: &syntax::Number, what: &str) -> Result<usize> {
-        number.text.parse().map_err(|_| {
+        self.figure(number)?.parse().map_err(|_| {
             Diagnostic::new(format!("{what} is a whole number"), number.span)
                 .help(format!("{what} 10"))
                 .into()

@@ -24,6 +24,8 @@ pub enum Function {
     Mod,
     Power,
     Sqrt,
+    Cbrt,
+    Sign,
     Exp,
     Log,
     Log10,
@@ -31,6 +33,7 @@ pub enum Function {
     Sin,
     Cos,
     Tan,
+    Cot,
     Asin,
     Acos,
     Atan,
@@ -54,6 +57,11 @@ pub enum Function {
     Div,
     GaiaHealpixIndex,
     Healpix,
+    Timestamp,
+    IntervalOverlaps,
+    IntervalHas,
+    NocaseMatch,
+    HashlistHas,
 }
 
 /// How a function is called.
@@ -101,6 +109,8 @@ pub const FUNCTIONS: &[FunctionInfo] = &[
     info("MOD", F::Mod, &[Float, Float], Null, "remainder, with the sign of the first"),
     info("POWER", F::Power, &[Float, Float], Float, "first to the power of the second"),
     info("SQRT", F::Sqrt, &[Float], Float, "square root, NULL below 0"),
+    info("CBRT", F::Cbrt, &[Float], Float, "cube root"),
+    info("SIGN", F::Sign, &[Float], Int, "-1, 0 or 1"),
     info("EXP", F::Exp, &[Float], Float, "e to the power"),
     info("LOG", F::Log, &[Float], Float, "natural logarithm, NULL at or below 0"),
     info("LOG10", F::Log10, &[Float], Float, "decimal logarithm, NULL at or below 0"),
@@ -108,6 +118,7 @@ pub const FUNCTIONS: &[FunctionInfo] = &[
     info("SIN", F::Sin, &[Float], Float, "sine of radians"),
     info("COS", F::Cos, &[Float], Float, "cosine of radians"),
     info("TAN", F::Tan, &[Float], Float, "tangent of radians"),
+    info("COT", F::Cot, &[Float], Float, "cotangent of radians"),
     info("ASIN", F::Asin, &[Float], Float, "radians"),
     info("ACOS", F::Acos, &[Float], Float, "radians"),
     info("ATAN", F::Atan, &[Float], Float, "radians"),
@@ -118,16 +129,7 @@ pub const FUNCTIONS: &[FunctionInfo] = &[
     info("UPPER", F::Upper, &[Text], Text, "upper case"),
     info("LENGTH", F::Length, &[Text], Int, "number of characters"),
     optional(info("SUBSTR", F::Substr, &[Text, Int, Int], Text, "from character n (1 = first), m long"), 2),
-    optional(
-        info(
-            "COALESCE",
-            F::Coalesce,
-            &[Null, Null, Null, Null, Null, Null, Null, Null],
-            Null,
-            "first that is not NULL",
-        ),
-        1,
-    ),
+    optional(info("COALESCE", F::Coalesce, &[Null; 64], Null, "first that is not NULL"), 1),
     info("NULLIF", F::NullIf, &[Null, Null], Null, "NULL where both are equal, else the first"),
     info("YEAR", F::Year, &[T], Int, "calendar year"),
     info("MONTH", F::Month, &[T], Int, "1 to 12"),
@@ -151,7 +153,31 @@ pub const FUNCTIONS: &[FunctionInfo] = &[
         Int,
         "nested HEALPix cell of a Gaia source_id: (order, source_id)",
     ),
-    info("HEALPIX", F::Healpix, &[Int, Float, Float], Int, "nested HEALPix cell: (order, ra, dec)"),
+    info(
+        "HEALPIX",
+        F::Healpix,
+        &[Int, Float, Float],
+        Int,
+        "nested HEALPix cell: (order, ra, dec) or (order, pos)",
+    ),
+    info("IVO_HEALPIX_INDEX", F::Healpix, &[Int, Float, Float], Int, "as HEALPIX"),
+    info("TIMESTAMP", F::Timestamp, &[Text], T, "instant that a text names, NULL if it names none"),
+    info(
+        "IVO_INTERVAL_OVERLAPS",
+        F::IntervalOverlaps,
+        &[Float; 4],
+        Int,
+        "1 where low1..high1 and low2..high2 meet",
+    ),
+    info(
+        "IVO_INTERVAL_HAS",
+        F::IntervalHas,
+        &[Float; 3],
+        Int,
+        "1 where a value lies in low..high: (value, low, high)",
+    ),
+    info("IVO_NOCASEMATCH", F::NocaseMatch, &[Text, Text], Int, "1 where a text is ILIKE a pattern"),
+    info("IVO_HASHLIST_HAS", F::HashlistHas, &[Text, Text], Int, "1 where a list 'a#b#c' has a word"),
 ];
 
 /// What DATE_TRUNC cuts to.
@@ -172,10 +198,17 @@ pub(super) fn call(function: Function, args: &[ArrayRef], rows: usize) -> Result
         F::NullIf => Ok(args[0].clone()),
         F::Lower | F::Upper | F::Length | F::Substr => text_function(function, args),
         F::Year | F::Month | F::Day | F::Doy | F::Hour | F::Mjd | F::Jd => time_part(function, &args[0]),
+        F::Timestamp => cast(&args[0], Type::Time),
+        F::IntervalOverlaps | F::IntervalHas => Ok(super::udf::interval(args)?),
+        F::NocaseMatch | F::HashlistHas => super::udf::text_test(function, args),
         F::DateTrunc => date_trunc(&args[0], &args[1]),
         F::Div | F::GaiaHealpixIndex | F::Healpix => integer_function(function, args),
         F::Mod | F::Power | F::Atan2 => two_floats(function, args),
         F::Round | F::Truncate => rounded(function, args),
+        F::Sign => {
+            let sign = |v: f64| i64::from(v > 0.0) - i64::from(v < 0.0);
+            Ok(Arc::new(floats(&args[0])?.iter().map(|v| v.map(sign)).collect::<Int64Array>()))
+        }
         F::Abs if Type::of(args[0].data_type()) == Some(Type::Int) => {
             let values = integers(&args[0])?;
             let absolute = |v: i64| v.checked_abs().ok_or_else(|| does_not_fit("ABS"));
@@ -191,6 +224,8 @@ fn one_float(function: Function, value: &ArrayRef) -> Result<ArrayRef> {
         F::Ceiling => f64::ceil,
         F::Floor => f64::floor,
         F::Sqrt => f64::sqrt,
+        F::Cbrt => f64::cbrt,
+        F::Cot => |v| v.tan().recip(),
         F::Exp => f64::exp,
         F::Log => f64::ln,
         F::Log10 => f64::log10,

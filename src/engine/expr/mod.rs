@@ -4,7 +4,9 @@
 mod arithmetic;
 mod compare;
 mod function;
+mod shape;
 mod text;
+mod udf;
 
 use arithmetic::finite;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::model::table::{Batch, Type};
 
 pub use compare::{CompareOp, Set};
 pub use function::{DATE_UNITS, FUNCTIONS, Function, FunctionInfo};
+pub use shape::{ShapeKind, ShapeOp, ShapeQuestion};
 pub use text::{TextMatch, TextMatchKind};
 
 /// A constant.
@@ -166,6 +169,8 @@ pub enum Expr {
         /// Constant.
         area: Arc<Area>,
     },
+    /// About regions of each row.
+    Shape(Box<ShapeQuestion>),
     /// Distance of two positions: degrees on the sky, metres on the Earth.
     Distance {
         /// Which formula.
@@ -218,7 +223,11 @@ impl Expr {
         match self {
             Expr::Column(index) => Ok(batch.column(*index).clone()),
             Expr::Literal(value) => Ok(value.array(rows)),
-            Expr::Cast(operand, kind) => cast(&operand.eval(batch)?, *kind),
+            Expr::Cast(operand, kind) => {
+                let value = operand.eval(batch)?;
+                check_fits(&value, *kind)?;
+                cast(&value, *kind)
+            }
             Expr::Widen(operand) => widen(&operand.eval(batch)?),
             Expr::Arithmetic(op, left, right) => {
                 arithmetic::arithmetic(*op, &left.eval(batch)?, &right.eval(batch)?)
@@ -250,6 +259,7 @@ impl Expr {
                 function::call(*function, &values, rows)
             }
             Expr::Inside { lon, lat, area } => inside(&lon.eval(batch)?, &lat.eval(batch)?, area),
+            Expr::Shape(question) => question.eval(batch),
             Expr::Distance { surface, places, depths } => {
                 let mut values = places.iter().map(|p| p.eval(batch)).collect::<Result<Vec<_>>>()?;
                 if let Some(depths) = depths {
@@ -304,6 +314,7 @@ impl Expr {
                 all
             }
             Expr::Call(_, args) => args.iter().collect(),
+            Expr::Shape(question) => question.parts.iter().collect(),
             Expr::Inside { lon, lat, .. } => vec![lon, lat],
             Expr::Distance { places, depths, .. } => {
                 places.iter().chain(depths.iter().flat_map(|d| [&d.0, &d.1])).collect()
@@ -324,6 +335,7 @@ impl Expr {
                 all
             }
             Expr::Call(_, args) => args.iter_mut().collect(),
+            Expr::Shape(question) => question.parts.iter_mut().collect(),
             Expr::Inside { lon, lat, .. } => vec![lon, lat],
             Expr::Distance { places, depths, .. } => {
                 let depths = depths.iter_mut().flat_map(|d| {
@@ -363,6 +375,20 @@ pub fn cast(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
             Ok(Arc::new(seconds))
         }
         _ => arrow_cast::cast(array, &target).map_err(arrow_error),
+    }
+}
+
+/// A FLOAT beyond 64 bits is no INT.
+fn check_fits(array: &ArrayRef, kind: Type) -> Result<()> {
+    if kind != Type::Int || Type::of(array.data_type()) != Some(Type::Float) {
+        return Ok(());
+    }
+    match floats(array)?.iter().flatten().find(|v| whole(v.trunc()).is_none()) {
+        Some(value) => Err(Error::refused(
+            format!("{value} does not fit the 64 bits of an INT"),
+            "leave it a FLOAT, or keep large values out with WHERE or CASE",
+        )),
+        None => Ok(()),
     }
 }
 

@@ -53,7 +53,7 @@ impl TextMatch {
         self.wildcard.as_ref().filter(|_| self.kind == TextMatchKind::Code)
     }
 
-    fn matches(&self, text: &str) -> bool {
+    pub(super) fn matches(&self, text: &str) -> bool {
         match self.kind {
             TextMatchKind::Like => like(&self.like, &text.chars().collect::<Vec<_>>()),
             TextMatchKind::ILike => like(&self.like, &text.to_lowercase().chars().collect::<Vec<_>>()),

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::engine::session::Cancel;
 use crate::error::{Error, Result};
 use crate::model::table::Batch;
 use crate::signal::correlate::Norm;
@@ -157,7 +158,9 @@ pub struct Stats {
     pub below_min_snr: usize,
     /// Rows.
     pub rows: usize,
-    /// Refusals by reason.
+    /// Refusals beyond `limits::REFUSALS`: counted, not listed.
+    pub unlisted: usize,
+    /// Refusals by reason, beside MINCC and MINSNR.
     pub refused: BTreeMap<&'static str, usize>,
     /// Networks and pairs.
     pub pair_s: f64,
@@ -186,18 +189,20 @@ pub struct Output {
 /// Correlates the pairs of a catalogue. Picks without a network get it from the waveform index.
 ///
 /// # Errors
-/// An option out of range, a station code with two networks among picks that name none, a failure of storage.
+/// An option out of range, a station code with two networks among picks that name none, a failure of storage,
+/// a request to stop.
 /// What concerns single windows is in `refusals`.
 pub fn correlate(
     catalogue: Catalogue,
     stations: Option<&Stations>,
     waveforms: &dyn Waveforms,
     spec: &Spec,
+    cancel: &Cancel,
 ) -> Result<Output> {
     spec.check()?;
     let start = Instant::now();
     let catalogue = with_networks(catalogue, waveforms)?;
-    let found = pairs(&catalogue, stations, &pair_spec(spec))?;
+    let found = pairs(&catalogue, stations, &pair_spec(spec), cancel)?;
     let work = plan::jobs(&catalogue, &found.pairs, spec);
     let mut stats = Stats {
         pair_stats: found.stats,
@@ -207,7 +212,7 @@ pub fn correlate(
         pair_s: start.elapsed().as_secs_f64(),
         ..Stats::default()
     };
-    let context = station::Context::new(&catalogue, &found.pairs, waveforms, spec);
+    let context = station::Context::new(&catalogue, &found.pairs, waveforms, spec, cancel);
     let mut results = rows::Results::default();
     for (key, jobs) in &work {
         station::work(&context, key, jobs, &mut results, &mut stats)?;

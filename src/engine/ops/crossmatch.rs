@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rayon::prelude::*;
 
+use crate::engine::session::Cancel;
 use crate::error::{Error, Result};
 use crate::geometry::healpix::{self, FaceCell, MAX_ORDER, Window};
 use crate::geometry::separation::{self, ARCSEC_PER_DEG, Cone, Radius, UNDECIDED_RAD, Verdict};
@@ -49,6 +50,8 @@ pub struct Request<'a> {
     pub left_rows: Range<usize>,
     /// A condition on pairs beside the radius.
     pub accept: Option<Accept<'a>>,
+    /// Looked at by every task.
+    pub cancel: Option<&'a Cancel>,
 }
 
 /// Pairs, by left row, then separation, then right key; one entry of each column per pair.
@@ -157,7 +160,7 @@ pub fn matches(left: &Positions<'_>, right: &Positions<'_>, request: &Request<'_
         Mode::Mutual => 1,
         Mode::All => usize::MAX,
     };
-    let sweep = Sweep { left, right, radius, n_kept, accept: request.accept };
+    let sweep = Sweep { left, right, radius, n_kept, accept: request.accept, cancel: request.cancel };
     let rows: Vec<u32> = rows.map(|row| row as u32).collect();
     let mut found = sweep.run(&rows)?;
     if request.mode == Mode::Mutual {
@@ -173,6 +176,7 @@ struct Sweep<'a> {
     radius: Radius,
     n_kept: usize,
     accept: Option<Accept<'a>>,
+    cancel: Option<&'a Cancel>,
 }
 
 impl Sweep<'_> {
@@ -182,6 +186,7 @@ impl Sweep<'_> {
         let tasks: Vec<Matches> = rows
             .par_chunks(TASK_ROWS)
             .map(|rows| {
+                self.cancel.map_or(Ok(()), Cancel::check)?;
                 let found = self.task(rows);
                 let n = n_pairs.fetch_add(found.len(), Relaxed) + found.len();
                 if n > JOIN_ROWS {
@@ -275,8 +280,9 @@ impl Sweep<'_> {
         rights.dedup();
         let accept = self.accept.map(|accept| move |right: u32, left: u32| accept(left, right));
         let accept: Option<Accept<'_>> = accept.as_ref().map(|accept| accept as Accept<'_>);
-        let back = Sweep { left: self.right, right: self.left, radius: self.radius, n_kept: 1, accept }
-            .run(&rights)?;
+        let (left, right) = (self.right, self.left);
+        let back = Sweep { left, right, radius: self.radius, n_kept: 1, accept, cancel: self.cancel };
+        let back = back.run(&rights)?;
         let pairs = forward.left.par_iter().zip(&forward.right).with_min_len(TASK_ROWS);
         Ok(pairs
             .map(|(left, right)| back.left.binary_search(right).is_ok_and(|at| back.right[at] == *left))

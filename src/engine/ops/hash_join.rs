@@ -129,9 +129,9 @@ struct Table {
 }
 
 /// Bits of the filter for each key.
-const FILTER_BITS: usize = 16;
+const FILTER_BITS: usize = 8;
 /// Rows looked up at a time.
-const FIND_ROWS: usize = 2048;
+const FIND_ROWS: usize = 512;
 
 /// Word and bit of a hash in a filter of `words` words (a power of two).
 fn filter_bit(words: usize, hash: u64) -> (usize, u64) {
@@ -225,22 +225,22 @@ impl Table {
     fn find_words(&self, words: &Words, is_null: impl Fn(usize) -> bool) -> Vec<Hit> {
         let rows = words.words.len() / words.width;
         let mut found = vec![];
-        let mut hits = [(0, 0); FIND_ROWS];
+        let mut hits = [(0u32, 0u64); FIND_ROWS];
         for start in (0..rows).step_by(FIND_ROWS) {
             let mut count = 0;
             // No branch: the processor fetches several words of the filter at a time.
             for row in start..(start + FIND_ROWS).min(rows) {
                 let hash = words.hash(row);
                 let (word, bit) = filter_bit(self.filter.len(), hash);
-                hits[count] = (row, hash);
+                hits[count] = (row as u32, hash);
                 count += usize::from(self.filter[word] & bit != 0);
             }
             let hits = &hits[..count];
             let part = |hash: u64| &self.parts[hash as usize % PARTITIONS];
             std::hint::black_box(hits.iter().fold(0, |all, (_, hash)| all ^ part(*hash).fetch(*hash)));
-            for &(row, hash) in hits.iter().filter(|(row, _)| !is_null(*row)) {
-                let group = part(hash).find(hash, words.row(row));
-                found.extend(group.map(|g| (row as u32, numbered(Some(g), hash as usize % PARTITIONS))));
+            for &(row, hash) in hits.iter().filter(|(row, _)| !is_null(*row as usize)) {
+                let group = part(hash).find(hash, words.row(row as usize));
+                found.extend(group.map(|g| (row, numbered(Some(g), hash as usize % PARTITIONS))));
             }
         }
         found

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::crossmatch::{self, Matches, Mode, Request};
 use super::join::{taken, with_unmatched};
+use crate::engine::analyze::{counted, thousands};
 use crate::engine::bind::Context;
 use crate::engine::exec::{Rows, chunks, collect_one};
 use crate::engine::expr::{arrow_error, floats};
@@ -79,6 +80,10 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
         let one = partners.len() - none - several;
         tell_partners((none, one, several), context);
         context.notices.footer("searched in the archived k-d tree".to_owned());
+        context.note(node, || {
+            let searched = counted(partners.len() as u64, "left row");
+            format!("{searched} looked up in the archived k-d tree of the right side, {none} without partner")
+        });
         let wanted = plan.kind == JoinKind::Semi;
         return kept(&left, partners.iter().map(|n| (*n > 0) == wanted).collect());
     }
@@ -94,11 +99,13 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
     let is_self = base_table(&plan.left).is_some_and(|table| base_table(&plan.right) == Some(table));
     let is_other = |i: u32, j: u32| l.tie[i as usize] != r.tie[j as usize];
     let accept = is_self.then_some(&is_other as crossmatch::Accept<'_>);
-    let request = Request { radius_deg: plan.radius_deg, mode, left_rows: 0..lp.len(), accept };
+    let cancel = Some(context.cancel);
+    let request = Request { radius_deg: plan.radius_deg, mode, left_rows: 0..lp.len(), accept, cancel };
     let found = slices(&lp, &rp, &request, context)?;
     let mut matched = vec![false; left.num_rows()];
     found.left.iter().for_each(|&i| matched[l.input_row(i) as usize] = true);
     tell(&found, &matched, (lp.len(), rp.len(), right.num_rows()), context);
+    context.note(node, || pairs_note(&found, &matched, (lp.len(), rp.len())));
     if matches!(plan.kind, JoinKind::Semi | JoinKind::Anti) {
         let wanted = plan.kind == JoinKind::Semi;
         return kept(&left, matched.iter().map(|m| *m == wanted).collect());
@@ -218,6 +225,22 @@ fn tell(found: &Matches, matched: &[bool], sizes: (usize, usize, usize), context
             without.0, without.1
         ));
     }
+}
+
+/// For EXPLAIN ANALYZE: positions, partners within the radius, pairs kept, left rows without partner.
+fn pairs_note(found: &Matches, matched: &[bool], positions: (usize, usize)) -> String {
+    let count = |n: usize, what: &str| counted(n as u64, what);
+    let first = found.n_within.iter().zip(&found.match_rank).filter(|(_, rank)| **rank == 1);
+    let within: u64 = first.map(|(n, _)| u64::from(*n)).sum();
+    let none = matched.iter().filter(|m| !**m).count();
+    format!(
+        "{} and {} positions, {} within the radius, {} kept, {} without partner",
+        thousands(positions.0 as u64),
+        thousands(positions.1 as u64),
+        counted(within, "candidate"),
+        count(found.len(), "pair"),
+        count(none, "left row")
+    )
 }
 
 /// Left rows with none, one, several partners.

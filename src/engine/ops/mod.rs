@@ -10,6 +10,7 @@ pub mod hash_join;
 pub mod join;
 pub mod matching;
 pub mod pair;
+pub mod prune;
 pub mod relate;
 pub mod scan;
 pub mod sort;

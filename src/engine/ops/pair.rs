@@ -14,6 +14,7 @@ use std::sync::Arc;
 use geographiclib_rs::{Geodesic, InverseGeodesic};
 use rayon::prelude::*;
 
+use crate::engine::session::Cancel;
 use crate::error::{Error, Result};
 
 pub use phase::{Class, Phase};
@@ -113,22 +114,29 @@ pub struct Pairs {
     pub stats: PairStats,
 }
 
-/// Pairs and links of a catalogue. `stations` is needed for MAXDIST and MAXOBS only.
+/// Pairs and links of a catalogue. `stations` is needed for MAXDIST and MAXOBS only; `cancel` is looked at for every
+/// event.
 ///
 /// Event j is a neighbour of event i if it is among the nearest that have at least MINOBS links with it, counted
 /// until MAXNGH of them have MINLNK links; a pair is kept if one is a neighbour of the other. Equal distances are
 /// taken in the order of events.
 ///
 /// # Errors
-/// MAXSEP missing, an option out of range, MAXDIST or MAXOBS without stations.
-pub fn pairs(catalogue: &Catalogue, stations: Option<&Stations>, spec: &PairSpec) -> Result<Pairs> {
+/// MAXSEP missing, an option out of range, MAXDIST or MAXOBS without stations; somebody asked to stop.
+pub fn pairs(
+    catalogue: &Catalogue,
+    stations: Option<&Stations>,
+    spec: &PairSpec,
+    cancel: &Cancel,
+) -> Result<Pairs> {
     let radius_km = check(catalogue, stations, spec)?;
     let (usable, mut stats) = usable_picks(catalogue, spec);
     let members = members(catalogue, &usable, spec, radius_km, &mut stats);
     let search = Search { catalogue, stations, spec, usable: &usable, members: &members };
     let near = neighbours::Neighbours::new(catalogue, &members, radius_km)?;
+    let walk = |m| cancel.check().map(|()| search.walk(&near, m));
     let found: Vec<(Vec<Pair>, usize)> =
-        (0..members.len()).into_par_iter().map(|m| search.walk(&near, m)).collect();
+        (0..members.len()).into_par_iter().map(walk).collect::<Result<_>>()?;
     let mut result = Pairs { pairs: Vec::new(), stats };
     for (pairs, unplaced) in found {
         result.pairs.extend(pairs);

@@ -11,14 +11,16 @@ use arrow_schema::{DataType, SchemaRef};
 use super::archive;
 use super::correlate::refusals_schema;
 use super::join::with_rows;
+use super::prune::Found;
 use super::sort::sort;
 use crate::engine::bind::Context;
 use crate::engine::budget::batch_bytes;
+use crate::engine::estimate;
 use crate::engine::exec::chunks;
 use crate::engine::expr::{Area, Expr, arrow_error};
 use crate::engine::plan::{Node, Scan, SortKey};
 use crate::engine::stream::{Task, Tasks, in_order, ready, then};
-use crate::engine::tables::{CATALOG, CELL, order_of};
+use crate::engine::tables::{CATALOG, CELL, TableInfo, order_of};
 use crate::error::Result;
 use crate::index::rows::{Interval, intersect, prune};
 use crate::index::sky::{CellIndex, directory};
@@ -29,6 +31,9 @@ use crate::store::{SegmentMap, SegmentRef, TableEntry};
 /// The rows of a table that the hints of the scan do not exclude.
 pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result<Tasks<'a>> {
     let schema = node.schema();
+    if let (Some(analysis), Some(found)) = (context.analysis, analysed(plan, context)?) {
+        analysis.note(node, found.to_string());
+    }
     let whole = match plan.table.as_str() {
         "sources" => Some(context.tables.sources()?),
         "refusals" => Some(context.session.refusals.clone().unwrap_or_else(|| refusals_schema().empty())),
@@ -47,25 +52,35 @@ pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result
     };
     // Columns are found by the table's names; what the plan calls them does not matter here.
     let wanted = plan.columns.iter().map(|&i| info.columns[i].column.clone()).collect();
-    let hints = Hints {
-        ranges: plan.ranges.iter().map(|r| (info.columns[r.0].column.name.clone(), r.1, r.2)).collect(),
-        region: plan
-            .region
-            .as_deref()
-            .filter(|_| entry.properties.get("sorted_by").is_none_or(String::is_empty)),
-    };
-    let rows = stored(plan, hints, (entry, Schema::new(wanted)), context)?;
+    let rows = stored(plan, Hints::new(plan, entry, &info), (entry, Schema::new(wanted)), context)?;
     let schema = Arc::new(schema);
     Ok(then(rows, move |batch| with_rows(&schema, batch.columns().to_vec(), batch.num_rows())))
 }
 
+/// What EXPLAIN ANALYZE says of the scan.
+fn analysed(plan: &Scan, context: &Context<'_>) -> Result<Option<Found>> {
+    if context.analysis.is_some() { estimate::stored(plan, context) } else { Ok(None) }
+}
+
 /// What lets rows be left out unseen.
 #[derive(Clone)]
-struct Hints<'a> {
+pub(super) struct Hints<'a> {
     /// Column and closed range of values.
-    ranges: Vec<(String, f64, f64)>,
+    pub(super) ranges: Vec<(String, f64, f64)>,
     /// Region on the sky; only where rows lie in the order of their cells.
-    region: Option<&'a Area>,
+    pub(super) region: Option<&'a Area>,
+}
+
+impl<'a> Hints<'a> {
+    /// Of a scan of that table.
+    pub(super) fn new(plan: &'a Scan, entry: &TableEntry, info: &TableInfo) -> Hints<'a> {
+        let name = |column: usize| info.columns[column].column.name.clone();
+        let in_cells = entry.properties.get("sorted_by").is_none_or(String::is_empty);
+        Hints {
+            ranges: plan.ranges.iter().map(|r| (name(r.0), r.1, r.2)).collect(),
+            region: plan.region.as_deref().filter(|_| in_cells),
+        }
+    }
 }
 
 fn of_source(batch: Batch, source: Option<&str>) -> Result<Batch> {
@@ -183,8 +198,13 @@ fn null(data_type: &DataType, rows: usize) -> ArrayRef {
 
 /// Row ranges of a segment that may hold wanted rows: by the cells of a region and by minima and maxima of zones.
 fn wanted_rows(hints: &Hints<'_>, map: &SegmentMap) -> Result<Vec<Range<usize>>> {
+    in_zones(hints, map, in_cells(hints, map)?)
+}
+
+/// Row ranges of a segment whose cells meet the region.
+pub(super) fn in_cells(hints: &Hints<'_>, map: &SegmentMap) -> Result<Vec<Range<usize>>> {
     let rows = map.rows();
-    let mut wanted: Vec<Range<usize>> = std::iter::once(0..rows).collect();
+    let wanted: Vec<Range<usize>> = std::iter::once(0..rows).collect();
     let stored = map.schema();
     let place = |name: &str| stored.columns.iter().position(|c| c.name == name);
     if let (Some(Area::Sky(region)), Some(cell)) = (hints.region, place(CELL)) {
@@ -193,8 +213,20 @@ fn wanted_rows(hints: &Hints<'_>, map: &SegmentMap) -> Result<Vec<Range<usize>>>
         let directory = directory(cells.values());
         let index = CellIndex { cell29: cells.values(), directory: &directory };
         let runs = index.candidates(region).into_iter().map(|run| run.rows).collect::<Vec<_>>();
-        wanted = intersect(&wanted, &merged(runs));
+        return Ok(intersect(&wanted, &merged(runs)));
     }
+    Ok(wanted)
+}
+
+/// Those of the ranges whose zones meet the ranges of values.
+pub(super) fn in_zones(
+    hints: &Hints<'_>,
+    map: &SegmentMap,
+    mut wanted: Vec<Range<usize>>,
+) -> Result<Vec<Range<usize>>> {
+    let rows = map.rows();
+    let stored = map.schema();
+    let place = |name: &str| stored.columns.iter().position(|c| c.name == name);
     for (column, low, high) in &hints.ranges {
         let Some(at) = place(column) else { continue };
         if let Some(zones) = map.zones(at)? {

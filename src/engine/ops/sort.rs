@@ -39,7 +39,15 @@ pub fn sorted<'a>(
     let mut runs = vec![];
     let mut waiting: Vec<Batch> = vec![];
     let mut rows = 0;
-    for batch in in_order(input, context, Ok) {
+    let few = |batch: Batch| {
+        let starts = (0..batch.num_rows()).step_by(RUN_STEP_ROWS);
+        starts.map(move |start| batch.slice(start, RUN_STEP_ROWS.min(batch.num_rows() - start)))
+    };
+    let batches = in_order(input, context, Ok).flat_map(|batch| match batch {
+        Ok(batch) => few(batch).map(Ok).collect::<Vec<_>>(),
+        Err(error) => vec![Err(error)],
+    });
+    for batch in batches {
         let batch = batch?;
         // The rows as they came and as one, and then the pieces that go out; beside them the keys.
         let more = 3 * batch_bytes(&batch) + batch.num_rows() * KEY_BYTES;
@@ -65,6 +73,8 @@ pub fn sorted<'a>(
     Ok(Box::new(spill::Merge::new(runs, &schema.empty(), how, context)?))
 }
 
+/// Rows that a run grows by.
+const RUN_STEP_ROWS: usize = 8192;
 /// Most rows that are sorted at once: their numbers have 32 bits.
 const RUN_MOST_ROWS: usize = u32::MAX as usize - limits::BATCH_ROWS;
 

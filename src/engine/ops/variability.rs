@@ -28,6 +28,7 @@ use arrow_schema::ArrowError;
 use arrow_select::take::take;
 use rayon::prelude::*;
 
+use crate::engine::session::Cancel;
 use crate::error::{Error, Result};
 use crate::limits::BATCH_ROWS;
 use crate::model::table::{Batch, Column, Schema};
@@ -101,17 +102,18 @@ pub fn variability(
     time: (&Column, ArrayRef),
     bands: &[Band],
     spec: &Spec,
+    cancel: &Cancel,
 ) -> Result<Batch> {
     let infos: Vec<BandInfo> = bands.iter().map(Band::info).collect();
     let (key_columns, key_arrays) = unzip_keys(keys);
     let time_column = Column { data_type: time.1.data_type().clone(), ..time.0.clone() };
     check_spec(&key_columns, &infos, spec)?;
-    let source = EpochTable::new(&key_arrays, (&time_column, &time.1), bands)?;
+    let source = EpochTable::new(&key_arrays, (&time_column, &time.1), bands, cancel)?;
     if spec.compat_tasni {
-        return tasni::run(&source, &key_columns, &infos, spec);
+        return tasni::run(&source, &key_columns, &infos, spec, cancel);
     }
     let layout = Layout::new(&key_columns, &time_column, &infos, spec)?;
-    source.measure_all(&layout, spec)
+    source.measure_all(&layout, spec, cancel)
 }
 
 fn unzip_keys(keys: &[(Column, ArrayRef)]) -> (Vec<Column>, Vec<ArrayRef>) {
@@ -188,7 +190,12 @@ struct BandEpochs {
 }
 
 impl EpochTable {
-    fn new(keys: &[ArrayRef], time: (&Column, &ArrayRef), bands: &[Band]) -> Result<Self> {
+    fn new(
+        keys: &[ArrayRef],
+        time: (&Column, &ArrayRef),
+        bands: &[Band],
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let rows = time.1.len();
         let when = bands.iter().filter_map(|b| b.when.as_ref().map(Array::len));
         let columns = bands.iter().flat_map(|b| [Some(&b.value), b.error.as_ref()]).flatten();
@@ -206,19 +213,21 @@ impl EpochTable {
         Ok(EpochTable {
             bands: bands.collect::<Result<_>>()?,
             times: Times::new(time.0, time.1)?,
-            groups: group(keys, rows)?,
+            groups: group(keys, rows, cancel)?,
             keys: keys.to_vec(),
             time: time.1.clone(),
         })
     }
 
-    /// One value per group, in group order, whatever the number of threads.
+    /// One value per group, in group order, whatever the number of threads; an error once somebody asks to stop.
     fn map_groups<T: Send>(
         &self,
         range: std::ops::Range<usize>,
+        cancel: &Cancel,
         f: impl Fn(&mut Scratch, &[Run]) -> T + Sync,
-    ) -> Vec<T> {
-        range.into_par_iter().map_init(Scratch::default, |s, group| f(s, self.groups.runs(group))).collect()
+    ) -> Result<Vec<T>> {
+        let one = |s: &mut Scratch, group| cancel.check().map(|()| f(s, self.groups.runs(group)));
+        range.into_par_iter().map_init(Scratch::default, one).collect()
     }
 
     /// The keys of all groups.
@@ -227,12 +236,13 @@ impl EpochTable {
         self.keys.iter().map(|k| take(k, &rows, None).map_err(refuse_arrow)).collect()
     }
 
-    fn measure_all(&self, layout: &Layout, spec: &Spec) -> Result<Batch> {
+    fn measure_all(&self, layout: &Layout, spec: &Spec, cancel: &Cancel) -> Result<Batch> {
         let mut builders = Builders::new(layout, self.groups.len());
         // blocks of sources bound the memory beside the answer itself
         for start in (0..self.groups.len()).step_by(BATCH_ROWS) {
             let end = (start + BATCH_ROWS).min(self.groups.len());
-            let rows = self.map_groups(start..end, |scratch, runs| self.measure(runs, layout, spec, scratch));
+            let measure = |scratch: &mut Scratch, runs: &[Run]| self.measure(runs, layout, spec, scratch);
+            let rows = self.map_groups(start..end, cancel, measure)?;
             rows.iter().for_each(|row| builders.push(row));
         }
         let keys = self.group_keys()?;

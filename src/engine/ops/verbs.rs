@@ -8,6 +8,7 @@ use arrow_array::cast::AsArray;
 use super::pair::{Catalogue, PairStats, Stations};
 use super::stored::StoredWaveforms;
 use super::{correlate, pair, variability};
+use crate::engine::analyze::{counted, thousands};
 use crate::engine::bind::Context;
 use crate::engine::exec::collect_one;
 use crate::engine::expr::arrow_error;
@@ -23,7 +24,7 @@ pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
         }
         Plan::Pairs { events, spec } => {
             let catalogue = catalogue(events, context)?;
-            let found = pair::pairs(&catalogue, stations(context)?.as_ref(), spec)?;
+            let found = pair::pairs(&catalogue, stations(context)?.as_ref(), spec, context.cancel)?;
             tell_pairs(&found.stats, context);
             pair::pairs_batch(&catalogue, &found)
         }
@@ -33,8 +34,10 @@ pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
                 all = all.against(catalogue(against, context)?)?;
             }
             let waveforms = StoredWaveforms::new(context.tables.archive()?);
-            let done = correlate::correlate(all, stations(context)?.as_ref(), &waveforms, spec)?;
+            let stations = stations(context)?;
+            let done = correlate::correlate(all, stations.as_ref(), &waveforms, spec, context.cancel)?;
             tell_correlate(&done.stats, context);
+            correlate_notes(&done.stats).into_iter().for_each(|line| context.note(node, || line));
             context.notices.keep_refusals(done.refusals);
             Ok(done.rows)
         }
@@ -112,10 +115,58 @@ fn tell_correlate(stats: &correlate::Stats, context: &Context<'_>) {
     if stats.below_min_snr > 0 {
         context.notices.footer(format!("{} below MINSNR", stats.below_min_snr));
     }
+    if stats.unlisted > 0 {
+        context.notices.footer(format!("{} more refusals than the table `refusals` holds", stats.unlisted));
+    }
     let refused: Vec<String> = stats.refused.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
     if !refused.is_empty() {
         context.notices.footer(format!("refused: {}", refused.join(", ")));
     }
+}
+
+/// For EXPLAIN ANALYZE: what came out of each stage, why the rest did not, and how long it took.
+fn correlate_notes(stats: &correlate::Stats) -> Vec<String> {
+    let count = |n: usize, what: &str| counted(n as u64, what);
+    let number = |n: usize| thousands(n as u64);
+    let good = stats.windows.saturating_sub(stats.windows_refused);
+    let uses = 2 * stats.correlations;
+    let reasons = stats.refused.iter().map(|(reason, n)| (*reason, *n));
+    let drops = [("below_mincc", stats.below_min_cc), ("below_minsnr", stats.below_min_snr)];
+    let left_out: Vec<String> = reasons
+        .chain(drops.into_iter().filter(|d| d.1 > 0))
+        .map(|(reason, n)| format!("{reason} {}", number(n)))
+        .collect();
+    let left_out = if left_out.is_empty() { "nothing".to_owned() } else { left_out.join(", ") };
+    let ms = |s: f64| format!("{:.2} ms", s * 1e3);
+    vec![
+        format!(
+            "pairs: {}, {} at {}",
+            count(stats.pairs, "pair"),
+            count(stats.links, "link"),
+            count(stats.stations, "station")
+        ),
+        format!(
+            "windows: {} read and conditioned, {} refused; used {} times, {} from memory",
+            number(stats.windows),
+            number(stats.windows_refused),
+            number(uses),
+            number(uses.saturating_sub(good))
+        ),
+        format!(
+            "correlated: {}, {} given up early by the bound of MINCC",
+            count(stats.correlations, "function"),
+            number(stats.rejected_early)
+        ),
+        format!("kept: {}; left out (FROM refusals): {left_out}", count(stats.rows, "row")),
+        format!(
+            "time: pairs {}, finding windows {}, reading and conditioning {}, correlation {}, sorting {}",
+            ms(stats.pair_s),
+            ms(stats.find_s),
+            ms(stats.window_s),
+            ms(stats.correlate_s),
+            ms(stats.rows_s)
+        ),
+    ]
 }
 
 fn run_variability(
@@ -140,7 +191,7 @@ fn run_variability(
             when: b.when.map(|w| batch.column(w).as_boolean().clone()),
         })
         .collect();
-    let answer = variability::variability(&key_columns, (&time_column, times), &bands, spec)?;
+    let answer = variability::variability(&key_columns, (&time_column, times), &bands, spec, context.cancel)?;
     context.notices.footer(format!("{} epochs of {} sources", batch.num_rows(), answer.num_rows()));
     Ok(answer)
 }

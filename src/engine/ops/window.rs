@@ -98,6 +98,10 @@ pub enum Reason {
     Edge,
     /// The sampling rates of the components that are stacked differ.
     Rates,
+    /// The coefficient is below MINCC.
+    BelowMinCc,
+    /// The signal to noise ratio of one of the two is below MINSNR, or there is no noise to compare with.
+    BelowMinSnr,
 }
 
 impl Reason {
@@ -118,6 +122,8 @@ impl Reason {
             Reason::Unreadable => "unreadable",
             Reason::Edge => "edge",
             Reason::Rates => "rates",
+            Reason::BelowMinCc => "below_mincc",
+            Reason::BelowMinSnr => "below_minsnr",
         }
     }
 }

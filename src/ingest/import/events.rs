@@ -22,6 +22,8 @@ use crate::store::{Catalogue, SegmentBuilder, SourceEntry, TableEntry, Writer};
 
 type Read<T> = fn(&Path, &mut dyn BufRead) -> Result<T>;
 type Sniff = fn(&[u8]) -> bool;
+/// An error once somebody asks to stop.
+type Stop<'a> = &'a dyn Fn() -> Result<()>;
 
 /// Event formats: name, recogniser, reader.
 const EVENT_FORMATS: &[(&str, Sniff, Read<EventSet>)] = &[
@@ -49,8 +51,8 @@ pub struct Request<'a> {
     pub existing: Existing,
 }
 
-/// Reads events and picks and commits them.
-pub fn import_events(writer: &mut Writer, request: &Request<'_>) -> Result<Imported> {
+/// Reads events and picks and commits them; until then `stop` can end it.
+pub fn import_events(writer: &mut Writer, request: &Request<'_>, stop: Stop<'_>) -> Result<Imported> {
     let (files, mut source) = prepare(request, "events")?;
     source.name = spelled(writer.catalogue(), &source.name);
     let standing = standing(writer.catalogue(), &source, request.existing)?;
@@ -59,7 +61,7 @@ pub fn import_events(writer: &mut Writer, request: &Request<'_>) -> Result<Impor
     }
     let mut all = EventSet::default();
     for file in &files {
-        let set = read_one(file, EVENT_FORMATS, request.format, "events")?;
+        let set = read_one(file, EVENT_FORMATS, (request.format, "events"), stop)?;
         all.events.extend(set.events);
         all.picks.extend(set.picks);
         all.problems.extend(set.problems);
@@ -67,10 +69,12 @@ pub fn import_events(writer: &mut Writer, request: &Request<'_>) -> Result<Impor
     if all.events.is_empty() && !all.problems.is_empty() {
         return Err(Error::Data(Box::new(all.problems.swap_remove(0))));
     }
+    stop()?;
     let dropped = without_repeats(&mut all);
     sort_events(&mut all.events);
     sort_picks(&mut all.picks);
     number_events(&mut all.events);
+    stop()?;
     let mut catalogue = writer.catalogue().clone();
     let name = source.name.clone();
     register(&mut catalogue, source, standing);
@@ -96,8 +100,8 @@ pub fn import_events(writer: &mut Writer, request: &Request<'_>) -> Result<Impor
     })
 }
 
-/// Reads stations and commits them.
-pub fn import_stations(writer: &mut Writer, request: &Request<'_>) -> Result<Imported> {
+/// Reads stations and commits them; until then `stop` can end it.
+pub fn import_stations(writer: &mut Writer, request: &Request<'_>, stop: Stop<'_>) -> Result<Imported> {
     let (files, mut source) = prepare(request, "stations")?;
     source.name = spelled(writer.catalogue(), &source.name);
     let standing = standing(writer.catalogue(), &source, request.existing)?;
@@ -107,7 +111,7 @@ pub fn import_stations(writer: &mut Writer, request: &Request<'_>) -> Result<Imp
     let mut rows: Vec<StationRow> = vec![];
     let mut faults = vec![];
     for file in &files {
-        let set = read_one(file, STATION_FORMATS, request.format, "stations")?;
+        let set = read_one(file, STATION_FORMATS, (request.format, "stations"), stop)?;
         rows.extend(set.stations);
         faults.extend(set.problems);
     }
@@ -211,9 +215,10 @@ fn without_repeats(all: &mut EventSet) -> usize {
 fn read_one<T>(
     file: &Path,
     formats: &[(&str, Sniff, Read<T>)],
-    wanted: Option<&str>,
-    what: &str,
+    (wanted, what): (Option<&str>, &str),
+    stop: Stop<'_>,
 ) -> Result<T> {
+    stop()?;
     let opened = File::open(file).map_err(|e| Error::io("open", file, e))?;
     let mut input = BufReader::with_capacity(1 << 16, opened);
     let names = || formats.iter().map(|f| f.0).collect::<Vec<_>>().join(", ");
@@ -235,5 +240,31 @@ fn read_one<T>(
             })?
         }
     };
-    format.2(file, &mut input)
+    let read = format.2(file, &mut Stoppable { input, stop });
+    stop()?;
+    read
+}
+
+/// Input that fails once somebody asks to stop.
+struct Stoppable<'a, R> {
+    input: R,
+    stop: Stop<'a>,
+}
+
+impl<R: BufRead> std::io::Read for Stoppable<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        (self.stop)().map_err(std::io::Error::other)?;
+        self.input.read(out)
+    }
+}
+
+impl<R: BufRead> BufRead for Stoppable<'_, R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        (self.stop)().map_err(std::io::Error::other)?;
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.input.consume(count);
+    }
 }

@@ -5,13 +5,6 @@ use crate::error::Diagnostic;
 
 /// Words that are refused wherever they stand in the way, the rest of the message, and the help.
 const WORDS: &[(&str, &str, &str)] = &[
-    ("RIGHT", "RIGHT JOIN is not part of this language", "swap the sides: `FROM b LEFT JOIN a ON ...`"),
-    (
-        "FULL",
-        "FULL JOIN is not part of this language",
-        "`a LEFT JOIN b ... UNION ALL` the rows of `b ANTI JOIN a ...`",
-    ),
-    ("NATURAL", "NATURAL JOIN is not part of this language", "name the columns: `JOIN b USING (id)`"),
     ("CROSS", "CROSS JOIN is not part of this language", "a comma makes all pairs: `FROM a, b`"),
     (
         "OVER",

@@ -244,8 +244,8 @@ pub(super) fn one_missing(m: &Mistake<'_>) -> Option<Diagnostic> {
     let last = m.back(1)?;
     let message = format!("expected {}, found {}", wanted(m), named(&m.found));
     if last.text == "." && m.expects(Expected::Mark("*")) {
-        let message = "a name has at most three parts";
-        return Some(m.at_found(message).help("schema.table.column"));
+        let message = "a name has at most four parts";
+        return Some(m.at_found(message).help("catalog.schema.table.column"));
     }
     let [Expected::Word(text) | Expected::Mark(text)] = m.expected else { return None };
     if m.found.ends() || (m.found.kind == Kind::Word && is_reserved(m.found.text)) {

@@ -14,7 +14,6 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("ORDERBY", "", "write ORDER BY"),
     ("THAN", "", "leave out THAN: LONGER 1 s"),
     ("REFRESH", "ALL", "REFRESH alone takes all sources"),
-    ("CASE", "", "write the whole condition: CASE WHEN a = 1 THEN ..."),
     ("EXISTS", "SELECT", "a query inside a statement stands in brackets: (SELECT ...)"),
     ("AS", "SELECT", "a query inside a statement stands in brackets: (SELECT ...)"),
     ("=", "SELECT", "a query inside a statement stands in brackets: (SELECT ...)"),

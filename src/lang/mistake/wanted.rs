@@ -9,7 +9,7 @@ const OPERATORS: &[&str] = &[
 ];
 const VALUES: &[&str] = &["+", "-", "(", "*", "NULL", "TRUE", "FALSE", "CASE", "CAST", "EXISTS", "NOT"];
 const QUERIES: &[&str] = &["WITH", "SELECT", "FROM", "COVERAGE", "GAPS", "PAIRS", "CORRELATE", "VARIABILITY"];
-const JOINS: &[&str] = &["INNER", "LEFT", "SEMI", "ANTI", "JOIN", "CROSSMATCH"];
+const JOINS: &[&str] = &["INNER", "LEFT", "RIGHT", "FULL", "NATURAL", "SEMI", "ANTI", "JOIN", "CROSSMATCH"];
 const CLAUSES: &[&str] =
     &["WHERE", "GROUP", "HAVING", "UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET", "SELECT"];
 /// A word that tells the list of options, what it is called, and its words.

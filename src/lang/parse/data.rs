@@ -7,11 +7,11 @@ use nom::multi::separated_list1;
 use nom::sequence::{pair, preceded};
 
 use super::expr::{expr, factor, sum};
-use super::query::{query, source, strip};
+use super::query::{figure, query, source, strip};
 use super::verb::{codes, during};
 use super::{column, options};
 use crate::lang::diagnostic;
-use crate::lang::lex::{self, In, Res, brackets, ident, kw, mark, number, refuse, string, text};
+use crate::lang::lex::{self, In, Res, brackets, ident, kw, mark, refuse, string, text};
 use crate::lang::syntax::{
     Copy, CopyOption, Expr, Fetch, FetchKind, FetchOption, Ident, Import, ImportKind, ImportOption, Name,
     Plot, Query, Source, StatementKind, TilesOn,
@@ -46,7 +46,7 @@ fn import_opt(i: In<'_>) -> Res<'_, ImportOption> {
         map(preceded(kw("POSITION"), two_columns), |(lon, lat)| Position(lon, lat)),
         map(preceded(kw("MOTION"), two_columns), |(lon, lat)| Motion(lon, lat)),
         map(preceded(kw("FRAME"), ident), Frame),
-        map(preceded(kw("EPOCH"), number), EpochYear),
+        map(preceded(kw("EPOCH"), figure), EpochYear),
         map(preceded(kw("EPOCH"), column), EpochColumn),
         map(preceded(kw("NULLS"), nulls), Nulls),
         map((kw("TIME"), column, opt(preceded(kw("SCALE"), ident))), |(_, column, scale)| {
@@ -136,21 +136,21 @@ fn fetch_opt(i: In<'_>) -> Res<'_, FetchOption> {
         map(during, During),
         map(near, |(source, within)| Near(source, within)),
         tiles,
-        map(preceded(kw("PARALLEL"), number), Parallel),
+        map(preceded(kw("PARALLEL"), figure), Parallel),
         map(preceded(kw("RATE"), sum), Rate),
-        map(preceded(kw("RETRY"), number), Retry),
+        map(preceded(kw("RETRY"), figure), Retry),
         map(preceded(kw("TIMEOUT"), sum), Timeout),
         map(kw("REPLACE"), Replace),
     ))
     .parse(i)
 }
 
-/// `'TILES' 'ORDER' number ( 'ON' ( "(" column "," column ")" | column 'DIV' number ) )?`
+/// `'TILES' 'ORDER' count ( 'ON' ( two_columns | column 'DIV' count ) )?`
 fn tiles(i: In<'_>) -> Res<'_, FetchOption> {
-    let (i, (_, _, order)) = (kw("TILES"), kw("ORDER"), number).parse(i)?;
+    let (i, (_, _, order)) = (kw("TILES"), kw("ORDER"), figure).parse(i)?;
     let on = alt((
         map(two_columns, |(lon, lat)| TilesOn::Position(lon, lat)),
-        map((column, kw("DIV"), number), |(column, _, n)| TilesOn::Index(column, n)),
+        map((column, kw("DIV"), figure), |(column, _, n)| TilesOn::Index(column, n)),
     ));
     let (i, on) = opt(preceded(kw("ON"), on)).parse(i)?;
     Ok((i, FetchOption::Tiles(order, on)))
@@ -176,7 +176,7 @@ fn copy_opt(i: In<'_>) -> Res<'_, CopyOption> {
         map(kw("APPEND"), Append),
         map(preceded(kw("COMPRESS"), ident), Compress),
         map(preceded(kw("WEIGHT"), ident), Weight),
-        map(preceded(kw("SIGN"), number), Sign),
+        map(preceded(kw("SIGN"), figure), Sign),
         map(preceded(kw("STATION"), ident), Station),
     ))
     .parse(i)

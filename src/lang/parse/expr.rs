@@ -8,7 +8,9 @@ use nom::{Err, Parser};
 
 use super::query::{is_bare, query, strip};
 use crate::error::{Diagnostic, Span};
-use crate::lang::lex::{self, In, Inner, Res, brackets, deeper, fatal, ident, kw, mark, number, since, text};
+use crate::lang::lex::{
+    self, In, Inner, Miss, Res, brackets, deeper, fatal, ident, kw, mark, number, since, text,
+};
 use crate::lang::syntax::{
     BinaryOp, Body, Expr, ExprKind, Ident, MatchKind, Name, Query, Range, Text, TextKind, UnaryOp,
 };
@@ -190,7 +192,7 @@ fn members(i: In<'_>) -> Res<'_, Test> {
     let (rest, (first, mut more)) = brackets(i, |i| {
         let (i, first) = inner(i)?;
         match first {
-            Inner::Query(query) => Ok((i, (Inner::Query(query), Vec::new()))),
+            Inner::Query(_) | Inner::Joined(_) => Ok((i, (first, Vec::new()))),
             Inner::Expr(first) => {
                 let (i, more) = nom::multi::many0(preceded(mark(","), expr)).parse(i)?;
                 Ok((i, (Inner::Expr(first), more)))
@@ -207,6 +209,7 @@ fn members(i: In<'_>) -> Res<'_, Test> {
     }
     let start = i.location_offset();
     match first {
+        Inner::Joined(_) => Err(Err::Error(Miss)),
         Inner::Query(query) => match scalar(*query) {
             Ok(mut first) => {
                 first.span = since(start, rest);
@@ -251,7 +254,7 @@ fn inner(i: In<'_>) -> Res<'_, Inner> {
 }
 
 /// Whether a query in brackets goes on as a query: not as the operand of an expression.
-fn ends_query(i: In<'_>) -> bool {
+pub(crate) fn ends_query(i: In<'_>) -> bool {
     const NEXT: [&str; 6] = ["UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET"];
     let word = lex::word_at(i.fragment());
     i.fragment().starts_with(')') || NEXT.iter().any(|n| n.eq_ignore_ascii_case(word))
@@ -302,13 +305,20 @@ fn primary(i: In<'_>) -> Res<'_, Expr> {
         cast,
         map(preceded(kw("EXISTS"), |i| brackets(i, query)), |q| ExprKind::Exists(Box::new(q))),
         call_or_column,
-        map(bracket, |inner| match inner {
-            Inner::Query(query) => ExprKind::Scalar(strip(query)),
-            Inner::Expr(expr) => expr.kind,
-        }),
+        in_brackets,
     ))
     .parse(i)?;
     Ok((rest, Expr { kind, span: since(i.location_offset(), rest) }))
+}
+
+/// `bracket` as a value.
+fn in_brackets(i: In<'_>) -> Res<'_, ExprKind> {
+    let (i, inner) = bracket(i)?;
+    match inner {
+        Inner::Query(query) => Ok((i, ExprKind::Scalar(strip(query)))),
+        Inner::Expr(expr) => Ok((i, expr.kind)),
+        Inner::Joined(_) => Err(Err::Error(Miss)),
+    }
 }
 
 fn text_kind(text: Text) -> ExprKind {
@@ -330,14 +340,16 @@ fn quantity(i: In<'_>) -> Res<'_, ExprKind> {
     Ok((i, kind))
 }
 
-/// `case ::= 'CASE' ( 'WHEN' expr 'THEN' expr )+ ( 'ELSE' expr )? 'END'`
+/// `case ::= 'CASE' expr? ( 'WHEN' expr 'THEN' expr )+ ( 'ELSE' expr )? 'END'`
 fn case(i: In<'_>) -> Res<'_, ExprKind> {
     let (rest, _) = kw("CASE")(i)?;
     let inside = |i| {
         let branch = map((kw("WHEN"), expr, kw("THEN"), expr), |(_, when, _, then)| (when, then));
         let otherwise = opt(preceded(kw("ELSE"), expr));
-        let (i, (branches, otherwise, _)) = (many1(branch), otherwise, kw("END")).parse(i)?;
-        Ok((i, ExprKind::Case { branches, otherwise: otherwise.map(Box::new) }))
+        let (i, (operand, branches, otherwise, _)) =
+            (opt(expr), many1(branch), otherwise, kw("END")).parse(i)?;
+        let (operand, otherwise) = (operand.map(Box::new), otherwise.map(Box::new));
+        Ok((i, ExprKind::Case { operand, branches, otherwise }))
     };
     // CASE is reserved: nothing else can apply
     deeper(i, || inside(rest)).map_err(|e| match e {
@@ -383,7 +395,7 @@ fn call(i: In<'_>, name: Ident) -> Res<'_, ExprKind> {
     })
 }
 
-/// `name ::= ident ( "." ident ( "." ident )? )?`
+/// `name ::= ident ( "." ident ( "." ident ( "." ident )? )? )?`
 pub(crate) fn name(i: In<'_>) -> Res<'_, Name> {
     let (rest, first) = ident(i)?;
     more_parts(i, rest, first)
@@ -392,7 +404,7 @@ pub(crate) fn name(i: In<'_>) -> Res<'_, Name> {
 /// The name that starts at `i`, from behind its first part on.
 fn more_parts<'a>(i: In<'a>, mut rest: In<'a>, first: Ident) -> Res<'a, Name> {
     let mut parts = vec![first];
-    while parts.len() < 3 {
+    while parts.len() < 4 {
         let (next, Some(part)) = opt(preceded(mark("."), ident)).parse(rest)? else { break };
         parts.push(part);
         rest = next;

@@ -1,15 +1,15 @@
 //! Section 4 of the grammar: queries that start with SELECT, FROM or a verb.
 
-use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{map, opt};
-use nom::multi::{many0, separated_list1};
+use nom::multi::{many0, many1, separated_list1};
 use nom::sequence::{pair, preceded};
+use nom::{Err, Parser};
 
-use super::expr::{expr, name, sum};
+use super::expr::{ends_query, expr, name, sum};
 use super::verb::verb_source;
 use super::{column, ident_list, options};
-use crate::lang::lex::{self, In, Inner, Res, brackets, ident, kw, mark, number, since, variable};
+use crate::lang::lex::{self, In, Inner, Miss, Res, brackets, ident, kw, mark, number, since, variable};
 use crate::lang::syntax::{
     Body, Count, Expr, ExprKind, FromItem, Ident, Item, Join, JoinKind, JoinOn, MatchOption, Number,
     OrderKey, Query, Select, SetKind, SetOp, Source, SourceKind,
@@ -98,11 +98,11 @@ struct Head {
     items: Vec<Item>,
 }
 
-/// `select ::= 'SELECT' ( 'DISTINCT' | 'ALL' )? ( 'TOP' number )? item ( "," item )*`
+/// `select ::= 'SELECT' ( 'DISTINCT' | 'ALL' )? ( 'TOP' count )? item ( "," item )*`
 fn select(i: In<'_>) -> Res<'_, Head> {
     let (i, _) = kw("SELECT")(i)?;
     let (i, distinct) = opt(alt((map(kw("DISTINCT"), |_| true), map(kw("ALL"), |_| false)))).parse(i)?;
-    let (i, top) = opt(preceded(kw("TOP"), number)).parse(i)?;
+    let (i, top) = opt(preceded(kw("TOP"), figure)).parse(i)?;
     let (i, items) = separated_list1(mark(","), item).parse(i)?;
     Ok((i, Head { distinct: distinct.unwrap_or(false), top, items }))
 }
@@ -127,9 +127,14 @@ fn from_item(i: In<'_>) -> Res<'_, FromItem> {
     map(pair(aliased, many0(join)), |(source, joins)| FromItem { source, joins }).parse(i)
 }
 
-/// `aliased ::= source ident?`
+/// `aliased ::= table ( 'AS' ident | ident )?`
 fn aliased(i: In<'_>) -> Res<'_, Source> {
-    let (rest, mut source) = source(i)?;
+    let (rest, source) = source(i)?;
+    bare_alias(i, rest, source)
+}
+
+/// The alias without AS of a source that has none yet.
+fn bare_alias<'a>(i: In<'a>, rest: In<'a>, mut source: Source) -> Res<'a, Source> {
     if source.alias.is_some() {
         return Ok((rest, source));
     }
@@ -139,19 +144,92 @@ fn aliased(i: In<'_>) -> Res<'_, Source> {
     Ok((rest, source))
 }
 
-/// `source ::= ( verb_source | "(" query ")" | VARIABLE | name ) ( 'AS' ident )?`
+/// `source ::= table ( 'AS' ident )?`, `table ::= verb_source | "(" ( query ")" | joined ")" ) | VARIABLE | name`
 pub(crate) fn source(i: In<'_>) -> Res<'_, Source> {
-    let (rest, mut source) = alt((
+    let (rest, source) = alt((
         verb_source,
-        map(|i| brackets(i, query), |q| bare_source(SourceKind::Query(strip(Box::new(q))))),
+        bracketed_source,
         map(variable, |(name, _)| bare_source(SourceKind::Variable(name.to_owned()))),
         map(name, |name| bare_source(SourceKind::Name(name))),
     ))
     .parse(i)?;
+    with_as(i, rest, source)
+}
+
+/// `( 'AS' ident )?`
+fn with_as<'a>(i: In<'a>, rest: In<'a>, mut source: Source) -> Res<'a, Source> {
     let (rest, alias) = opt(preceded(kw("AS"), ident)).parse(rest)?;
     source.alias = alias;
     source.span = since(i.location_offset(), rest);
     Ok((rest, source))
+}
+
+/// `"(" ( query ")" | joined ")" )`
+fn bracketed_source(i: In<'_>) -> Res<'_, Source> {
+    let (rest, inner) = tables_in_brackets(i)?;
+    match inner {
+        Inner::Query(query) => Ok((rest, bare_source(SourceKind::Query(strip(query))))),
+        Inner::Joined(item) => Ok((rest, bare_source(SourceKind::Joined(item)))),
+        Inner::Expr(_) => Err(Err::Error(Miss)),
+    }
+}
+
+fn tables_in_brackets(i: In<'_>) -> Res<'_, Inner> {
+    match lex::kept(i) {
+        Some(read) => Ok(read),
+        None => brackets(i, query_or_joined),
+    }
+}
+
+/// `query | joined`. A leading bracket is read once: what is in it and behind it says which rule wants it.
+fn query_or_joined(i: In<'_>) -> Res<'_, Inner> {
+    let joined = |i| map(joined, |item| Inner::Joined(Box::new(item))).parse(i);
+    if i.fragment().starts_with('(') {
+        let (rest, first) = tables_in_brackets(i)?;
+        let is_query = matches!(first, Inner::Query(_)) && ends_query(rest);
+        lex::keep(i, rest, (first, 0));
+        if !is_query {
+            return joined(i);
+        }
+    }
+    let (rest, found) = match query(i) {
+        Ok(found) => found,
+        Err(Err::Error(_)) => return joined(i),
+        Err(other) => return Err(other),
+    };
+    if rest.fragment().starts_with(')') {
+        return Ok((rest, Inner::Query(Box::new(found))));
+    }
+    // a verb is a query, or the first of joined tables
+    match verb_alone(found) {
+        Ok(source) => {
+            let (rest, source) = with_as(i, rest, source)?;
+            let (rest, source) = bare_alias(i, rest, source)?;
+            let (rest, joins) = many1(join).parse(rest)?;
+            Ok((rest, Inner::Joined(Box::new(FromItem { source, joins }))))
+        }
+        Err(query) => Ok((rest, Inner::Query(query))),
+    }
+}
+
+/// The verb that is the whole of a query; else the query as it was.
+fn verb_alone(query: Query) -> Result<Source, Box<Query>> {
+    let is_verb = |select: &Select| {
+        let is_plain = select.filter.is_none() && select.group.is_empty() && select.having.is_none();
+        let source = select.from.first().map(|item| &item.source);
+        // FROM-first queries start before their source
+        is_plain && select.items.is_none() && source.is_some_and(|s| s.span.start == select.span.start)
+    };
+    let is_bare = is_bare(&query);
+    match query.body {
+        Body::Select(mut select) if is_bare && is_verb(&select) => Ok(select.from.remove(0).source),
+        body => Err(Box::new(Query { body, ..query })),
+    }
+}
+
+/// `joined ::= aliased join+`
+fn joined(i: In<'_>) -> Res<'_, FromItem> {
+    map(pair(aliased, many1(join)), |(source, joins)| FromItem { source, joins }).parse(i)
 }
 
 /// A source whose place and alias come later.
@@ -159,8 +237,13 @@ pub(crate) fn bare_source(kind: SourceKind) -> Source {
     Source { kind, alias: None, span: crate::error::Span::default() }
 }
 
-/// `join ::= join_kind? ( 'JOIN' aliased join_on | 'CROSSMATCH' aliased 'WITHIN' sum match_opt* )`
+/// `join ::= 'NATURAL' join_kind? 'JOIN' aliased | join_kind? ( 'JOIN' aliased join_on | crossmatch )`
 fn join(i: In<'_>) -> Res<'_, Join> {
+    if let Ok((rest, _)) = kw("NATURAL")(i) {
+        let (rest, (kind, _, source)) = (opt(join_kind), kw("JOIN"), aliased).parse(rest)?;
+        let span = since(i.location_offset(), rest);
+        return Ok((rest, Join { kind: kind.unwrap_or(JoinKind::Inner), source, on: JoinOn::Natural, span }));
+    }
     let (rest, kind) = opt(join_kind).parse(i)?;
     let equal = map((kw("JOIN"), aliased, join_on), |(_, source, on)| (source, on));
     let (rest, (source, on)) = alt((equal, crossmatch)).parse(rest)?;
@@ -174,11 +257,16 @@ fn crossmatch(i: In<'_>) -> Res<'_, (Source, JoinOn)> {
     Ok((i, (source, JoinOn::Match { within, options })))
 }
 
-/// `join_kind ::= 'INNER' | 'LEFT' 'OUTER'? | 'SEMI' | 'ANTI'`
+/// `join_kind ::= 'INNER' | ( 'LEFT' | 'RIGHT' | 'FULL' ) 'OUTER'? | 'SEMI' | 'ANTI'`
 fn join_kind(i: In<'_>) -> Res<'_, JoinKind> {
+    let side = alt((
+        map(kw("LEFT"), |_| JoinKind::Left),
+        map(kw("RIGHT"), |_| JoinKind::Right),
+        map(kw("FULL"), |_| JoinKind::Full),
+    ));
     alt((
         map(kw("INNER"), |_| JoinKind::Inner),
-        map(pair(kw("LEFT"), opt(kw("OUTER"))), |_| JoinKind::Left),
+        map(pair(side, opt(kw("OUTER"))), |(kind, _)| kind),
         map(kw("SEMI"), |_| JoinKind::Semi),
         map(kw("ANTI"), |_| JoinKind::Anti),
     ))
@@ -191,11 +279,11 @@ fn join_on(i: In<'_>) -> Res<'_, JoinOn> {
     alt((map(preceded(kw("ON"), expr), JoinOn::On), map(using, JoinOn::Using))).parse(i)
 }
 
-/// `match_opt ::= 'NEAREST' number? | 'MUTUAL' | 'ALL' | 'GROUPS' | 'AT' 'EPOCH' ( number | VARIABLE | column )
+/// `match_opt ::= 'NEAREST' count? | 'MUTUAL' | 'ALL' | 'GROUPS' | 'AT' 'EPOCH' ( number | VARIABLE | column )
 /// | 'TIME' sum`
 fn match_opt(i: In<'_>) -> Res<'_, MatchOption> {
     alt((
-        map(pair(kw("NEAREST"), opt(number)), |(span, k)| MatchOption::Nearest(k, span)),
+        map(pair(kw("NEAREST"), opt(figure)), |(span, k)| MatchOption::Nearest(k, span)),
         map(kw("MUTUAL"), MatchOption::Mutual),
         map(kw("ALL"), MatchOption::All),
         map(kw("GROUPS"), MatchOption::Groups),
@@ -228,6 +316,12 @@ fn order_key(i: In<'_>) -> Res<'_, OrderKey> {
     let (i, nulls_first) = opt(preceded(kw("NULLS"), first)).parse(i)?;
     let (descending, nulls_first) = (descending.unwrap_or(false), nulls_first.unwrap_or(false));
     Ok((i, OrderKey { expr, descending, nulls_first }))
+}
+
+/// `count ::= number | VARIABLE`, of an option: the text of a variable keeps its dollar.
+pub(crate) fn figure(i: In<'_>) -> Res<'_, Number> {
+    let named = |(name, span): (&str, _)| Number { text: format!("${name}"), span };
+    alt((number, map(variable, named))).parse(i)
 }
 
 /// `number | VARIABLE`

@@ -27,6 +27,10 @@ const NESTED: &[(&str, &str, &str, &str)] = &[
     ("WITH a AS ", "(SELECT * FROM ", "t", ")"),
     ("FROM a JOIN b ON ", "x = (", "1", ")"),
     ("SELECT ", "(1 + ", "1", ")"),
+    ("SELECT ", "CASE a WHEN ", "1", " THEN 1 END"),
+    ("SELECT * FROM ", "(a JOIN ", "t", " ON x)"),
+    ("SELECT * FROM ", "(", "a JOIN t ON x", " JOIN t ON x)"),
+    ("", "PAIRS OF ", "t", ""),
 ];
 
 fn nested(case: &(&str, &str, &str, &str), count: usize) -> String {
@@ -53,8 +57,32 @@ fn nesting_up_to_the_limit_parses_and_one_more_is_refused() {
     }
 }
 
-#[test]
+/// What a text may repeat, and what it starts with.
 #[rustfmt::skip]
+const PIECES: &[&str] = &[
+    "IN ((", "a IN ((", "'", "\"", "'' ", "/*", "--\n", ")", "EXPLAIN ", "SELECT ", "CASE ", "..", "1 ", "$", "é",
+    "\0", "NOT (", "- (", "FROM (", "WITH a AS (", "(SELECT ", "((SELECT 1)", "((SELECT 1) + ", "((1), ",
+    "CROSSMATCH ", ";", "a AS ", "a.", "(", "((", "- ", "NOT ", "CASE WHEN a THEN ", "f(", "f(f(1),", "\"a\" ",
+    "/**/", "PAIRS OF ", "(PAIRS OF a JOIN ", "((a JOIN b USING (x)) JOIN ", "(a JOIN ", "WITH (", "CAST(", "1, ",
+    "a, ", "a = ", "AND ", "UNION SELECT 1 ", "a", "9", "2024-", "MJD ", "1e", "0x", " ", "\n", "|| ", "JOIN ",
+];
+const HEADS: &[&str] = &["", "SELECT ", "FROM t WHERE a ", "SELECT * FROM ", "LET a = "];
+
+/// No byte is looked at more often than a bounded number of times, and twice the text is at most twice the work.
+#[test]
+fn the_work_is_linear_in_the_text() {
+    const BYTES: usize = 1 << 13;
+    for head in HEADS {
+        for piece in PIECES {
+            let of = |bytes: usize| work(&format!("{head}{}", piece.repeat(bytes / piece.len())));
+            let (once, twice) = (of(BYTES), of(2 * BYTES));
+            assert!(once <= 600 * BYTES, "{head}{piece}: {once} bytes were looked at");
+            assert!(twice <= 2 * once + 10_000, "{head}{piece}: {once}, then {twice}");
+        }
+    }
+}
+
+#[test]
 fn a_megabyte_of_anything_is_answered() {
     const BYTES: usize = 1 << 20;
     for case in NESTED {
@@ -62,16 +90,13 @@ fn a_megabyte_of_anything_is_answered() {
             assert!(script("x", &text).is_err());
         }
     }
-    let pieces = [
-        "IN ((", "a IN ((", "'", "\"", "'' ", "/*", "--\n", ")", "EXPLAIN ", "SELECT ", "CASE ", "..", "1 ", "$", "é",
-        "\0", "NOT (", "- (", "FROM (", "WITH a AS (", "(SELECT ", "((SELECT 1)", "((SELECT 1) + ", "((1), ",
-        "CROSSMATCH ", ";", "a AS ", "a.",
-    ];
-    for head in ["", "SELECT ", "FROM t WHERE a ", "SELECT * FROM ", "LET a = "] {
-        for piece in pieces {
+    let is_quiet = |c: char| c.is_whitespace() || [';', '-', '\'', '"', '/', '*', 'a', '9'].contains(&c);
+    for head in HEADS {
+        for piece in PIECES {
             let text = format!("{head}{}", piece.repeat(BYTES / piece.len()));
             let found = script("x", &text);
-            assert!(found.is_err() || matches!(piece, ";" | "--\n" | "'' " | "'" | "\""), "{head}{piece}");
+            let may_pass = piece.trim_end_matches(is_quiet).is_empty() || piece.starts_with("UNION");
+            assert!(found.is_err() || may_pass, "{head}{piece}");
         }
     }
 }
@@ -138,6 +163,8 @@ fn units_and_columns_are_no_reserved_words() {
         "files", "segments", "stations", "events", "picks", "links", "refusals", "jobs", "sources", "snr", "abs",
         "count", "sum", "avg", "min", "max", "stddev", "median", "wmean", "rms", "point", "circle", "box", "polygon",
         "contains", "distance", "healpix", "log", "mod", "div", "power", "round", "day", "month", "hour", "doy",
+        "area", "centroid", "coordsys", "coord1", "coord2", "region", "intersects", "cot", "cbrt", "sign", "timestamp",
+        "ivo_healpix_index", "gaia_healpix_index", "in_unit", "env", "div", "truncate", "number1", "number2", "links",
     ];
     for word in columns.into_iter().chain(UNITS.iter().map(|u| u.0)) {
         assert!(!is_reserved(word), "{word}");
@@ -167,6 +194,13 @@ fn variables_stand_where_strings_do() {
         "CORRELATE e PHASE P ON $v WINDOW $v LAG $v FILTER $v EQUIVALENT $v CONTEXT $v MAXLAG $v MINCC $v SNR $v",
         "FROM a CROSSMATCH b WITHIN $v AT EPOCH $v TIME $v",
         "FROM t LIMIT $v OFFSET $v",
+        "SELECT TOP $v a FROM t CROSSMATCH b WITHIN $v NEAREST $v",
+        "PAIRS OF e MAXSEP $v MAXNGH $v MINLNK $v MINOBS $v MAXOBS $v MINWGHT $v",
+        "CORRELATE e FILTER $v ORDER $v MINSNR $v TAPER $v",
+        "VARIABILITY OF t BY a TIME b BAND w(c) MINEPOCHS $v",
+        "IMPORT CATALOG $v EPOCH $v",
+        "FETCH a FROM $v PARALLEL $v RETRY $v TILES ORDER $v",
+        "COPY SELECT 1 TO $v SIGN $v",
         "SET a = $v",
         "FROM t WHERE a LIKE $v AND b IN $v AND c OVERLAPS $v AND d BETWEEN $v AND $v",
     ] {

@@ -7,9 +7,9 @@ use nom::multi::separated_list1;
 use nom::sequence::{pair, preceded};
 
 use super::expr::{expr, span, sum};
-use super::query::{bare_source, source};
+use super::query::{bare_source, figure, source};
 use super::{column, ident_list, options, options1};
-use crate::lang::lex::{In, Res, brackets, ident, kw, mark, number, since, text};
+use crate::lang::lex::{In, Res, brackets, deeper, ident, kw, mark, since, text};
 use crate::lang::syntax::{
     CorrelateKind, CorrelateOption, Expr, Ident, Range, Source, SourceKind, Text, Variability,
     VariabilityKind, VariabilityOption, Verb,
@@ -21,6 +21,11 @@ pub(crate) fn verb_source(i: In<'_>) -> Res<'_, Source> {
     let mut source = bare_source(SourceKind::Verb(Box::new(verb)));
     source.span = since(i.location_offset(), rest);
     Ok((rest, source))
+}
+
+/// `source`, one level deeper: it may be a verb itself.
+fn nested_source(i: In<'_>) -> Res<'_, Source> {
+    deeper(i, || source(i))
 }
 
 /// `coverage ::= 'COVERAGE' 'OF' codes during? ( 'BY' sum )?`
@@ -60,7 +65,7 @@ pub(crate) fn during(i: In<'_>) -> Res<'_, Range> {
 
 /// `pairs ::= 'PAIRS' 'OF' source pair_opt*`
 fn pairs(i: In<'_>) -> Res<'_, Verb> {
-    let (i, (_, _, source)) = (kw("PAIRS"), kw("OF"), source).parse(i)?;
+    let (i, (_, _, source)) = (kw("PAIRS"), kw("OF"), nested_source).parse(i)?;
     let (i, options) = options(i, |i| placed(i, pair_opt))?;
     Ok((i, Verb::Pairs { source, options }))
 }
@@ -68,7 +73,7 @@ fn pairs(i: In<'_>) -> Res<'_, Verb> {
 /// `correlate ::= 'CORRELATE' source ( 'AGAINST' source )? cc_opt+`
 fn correlate(i: In<'_>) -> Res<'_, Verb> {
     let (i, (_, source, against)) =
-        (kw("CORRELATE"), source, opt(preceded(kw("AGAINST"), source))).parse(i)?;
+        (kw("CORRELATE"), nested_source, opt(preceded(kw("AGAINST"), nested_source))).parse(i)?;
     let (i, options) = options1(i, |i| placed(i, cc_opt))?;
     Ok((i, Verb::Correlate { source, against, options }))
 }
@@ -84,11 +89,11 @@ fn pair_opt(i: In<'_>) -> Res<'_, CorrelateKind> {
     alt((
         map(preceded(kw("MAXSEP"), alt((map(kw("ALL"), |_| None), map(sum, Some)))), MaxSep),
         map(preceded(kw("MAXDIST"), sum), MaxDist),
-        map(preceded(kw("MAXNGH"), number), MaxNgh),
-        map(preceded(kw("MINLNK"), number), MinLnk),
-        map(preceded(kw("MINOBS"), number), MinObs),
-        map(preceded(kw("MAXOBS"), number), MaxObs),
-        map(preceded(kw("MINWGHT"), number), MinWght),
+        map(preceded(kw("MAXNGH"), figure), MaxNgh),
+        map(preceded(kw("MINLNK"), figure), MinLnk),
+        map(preceded(kw("MINOBS"), figure), MinObs),
+        map(preceded(kw("MAXOBS"), figure), MaxObs),
+        map(preceded(kw("MINWGHT"), figure), MinWght),
         map(preceded(kw("METHOD"), ident), Method),
     ))
     .parse(i)
@@ -105,11 +110,11 @@ fn cc_opt(i: In<'_>) -> Res<'_, CorrelateKind> {
         map(preceded(kw("CONTEXT"), sum), Context),
         map(preceded(kw("MAXLAG"), sum), MaxLag),
         map(min_cc, |(cc, phase)| MinCc(cc, phase)),
-        map(preceded(kw("MINSNR"), number), MinSnr),
+        map(preceded(kw("MINSNR"), figure), MinSnr),
         map(preceded(kw("RESAMPLE"), sum), Resample),
     ));
     let choices = alt((
-        map(preceded(kw("TAPER"), number), Taper),
+        map(preceded(kw("TAPER"), figure), Taper),
         map(kw("ABS"), |_| Abs),
         map(preceded(kw("NORM"), alt((full, ident))), Norm),
         map(preceded(kw("PEAK"), ident), Peak),
@@ -127,10 +132,10 @@ fn phase(i: In<'_>) -> Res<'_, CorrelateKind> {
     Ok((i, CorrelateKind::Phase { phase, on, window, lag }))
 }
 
-/// `'FILTER' ( 'FOR' ident )? span ( 'ORDER' number )? ( 'CAUSAL' | 'ZEROPHASE' )?`
+/// `'FILTER' ( 'FOR' ident )? span ( 'ORDER' count )? ( 'CAUSAL' | 'ZEROPHASE' )?`
 fn filter(i: In<'_>) -> Res<'_, CorrelateKind> {
     let (i, (_, phase, band)) = (kw("FILTER"), opt(preceded(kw("FOR"), ident)), span).parse(i)?;
-    let (i, order) = opt(preceded(kw("ORDER"), number)).parse(i)?;
+    let (i, order) = opt(preceded(kw("ORDER"), figure)).parse(i)?;
     let (i, causal) = opt(alt((map(kw("CAUSAL"), |_| true), map(kw("ZEROPHASE"), |_| false)))).parse(i)?;
     Ok((i, CorrelateKind::Filter { phase, band, order, causal: causal.unwrap_or(false) }))
 }
@@ -139,7 +144,7 @@ fn filter(i: In<'_>) -> Res<'_, CorrelateKind> {
 fn variability(i: In<'_>) -> Res<'_, Verb> {
     let by = preceded(kw("BY"), separated_list1(mark(","), column));
     let time = preceded(kw("TIME"), column);
-    let (i, (_, _, source, by, time)) = (kw("VARIABILITY"), kw("OF"), source, by, time).parse(i)?;
+    let (i, (_, _, source, by, time)) = (kw("VARIABILITY"), kw("OF"), nested_source, by, time).parse(i)?;
     let option = |i| {
         let (rest, kind) = var_opt(i)?;
         Ok((rest, VariabilityOption { kind, span: since(i.location_offset(), rest) }))
@@ -155,7 +160,7 @@ fn var_opt(i: In<'_>) -> Res<'_, VariabilityKind> {
         band,
         map(preceded(pair(kw("PAIR"), kw("WITHIN")), sum), PairWithin),
         map(preceded(kw("FREQUENCY"), span), Frequency),
-        map(preceded(kw("MINEPOCHS"), number), MinEpochs),
+        map(preceded(kw("MINEPOCHS"), figure), MinEpochs),
         map(preceded(kw("COMPAT"), ident), Compat),
         map(preceded(kw("STATS"), |i| brackets(i, ident_list)), Stats),
     ))

@@ -102,7 +102,11 @@ impl Display for Expr {
             Column(name) => name.fmt(f),
             Unary { op, operand } => unary(f, *op, operand),
             Binary { op, left, right } => binary(f, *op, left, right),
-            Case { branches, otherwise } => case(f, branches, otherwise.as_deref()),
+            Case { operand, branches, otherwise } => {
+                f.write_str("CASE")?;
+                operand.iter().try_for_each(|o| write!(f, " {o}"))?;
+                case(f, branches, otherwise.as_deref())
+            }
             Cast { operand, type_words, length } => {
                 write!(f, "CAST({operand} AS {}", List(type_words, " "))?;
                 match length {
@@ -145,7 +149,6 @@ fn binary(f: &mut Formatter<'_>, op: BinaryOp, left: &Expr, right: &Expr) -> Res
 }
 
 fn case(f: &mut Formatter<'_>, branches: &[(Expr, Expr)], otherwise: Option<&Expr>) -> Result {
-    f.write_str("CASE")?;
     for (when, then) in branches {
         write!(f, " WHEN {when} THEN {then}")?;
     }

@@ -108,6 +108,7 @@ impl Display for Source {
                 }
             }
             SourceKind::Query(query) => write!(f, "({query})")?,
+            SourceKind::Joined(item) => write!(f, "({item})")?,
             SourceKind::Variable(name) => write!(f, "${name}")?,
             SourceKind::Name(name) => write!(f, "{name}")?,
         }
@@ -117,14 +118,20 @@ impl Display for Source {
 
 impl Display for Join {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if self.on == JoinOn::Natural {
+            f.write_str("NATURAL ")?;
+        }
         f.write_str(match self.kind {
             JoinKind::Inner => "",
             JoinKind::Left => "LEFT ",
+            JoinKind::Right => "RIGHT ",
+            JoinKind::Full => "FULL ",
             JoinKind::Semi => "SEMI ",
             JoinKind::Anti => "ANTI ",
         })?;
         match &self.on {
             JoinOn::On(condition) => write!(f, "JOIN {} ON {condition}", self.source),
+            JoinOn::Natural => write!(f, "JOIN {}", self.source),
             JoinOn::Using(columns) => write!(f, "JOIN {} USING ({})", self.source, List(columns, ", ")),
             JoinOn::Match { within, options } => {
                 write!(f, "CROSSMATCH {} WITHIN {}", self.source, Sum(within))?;

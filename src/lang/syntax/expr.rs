@@ -119,8 +119,10 @@ pub enum ExprKind {
         /// NOT.
         negated: bool,
     },
-    /// `CASE WHEN c THEN v ... [ELSE v] END`
+    /// `CASE [x] WHEN c THEN v ... [ELSE v] END`
     Case {
+        /// What each WHEN is compared with; without it each is a condition.
+        operand: Option<Box<Expr>>,
         /// Conditions and values.
         branches: Vec<(Expr, Expr)>,
         /// ELSE.

@@ -123,6 +123,8 @@ pub enum SourceKind {
     Variable(String),
     /// A table.
     Name(Name),
+    /// `( a JOIN b ON ... )`
+    Joined(Box<FromItem>),
 }
 
 /// A join or match.
@@ -145,6 +147,10 @@ pub enum JoinKind {
     Inner,
     /// Pairs, and left rows without partner.
     Left,
+    /// Pairs, and right rows without partner.
+    Right,
+    /// Pairs, and rows of either side without partner.
+    Full,
     /// Left rows with a partner, once.
     Semi,
     /// Left rows without partner.
@@ -158,6 +164,8 @@ pub enum JoinOn {
     On(Expr),
     /// `JOIN ... USING (columns)`
     Using(Vec<Ident>),
+    /// `NATURAL JOIN ...`: equal values of all columns of equal name.
+    Natural,
     /// `CROSSMATCH ... WITHIN radius options`
     Match {
         /// Radius.

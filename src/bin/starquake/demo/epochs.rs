@@ -62,6 +62,11 @@ impl Epochs {
         epochs
     }
 
+    /// Rows.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Some 60 epochs of one source, on days in no order.
     fn add(&mut self, source: i64, behaviour: &Behaviour, random: &mut Random) {
         let count = 50 + random.below(21);

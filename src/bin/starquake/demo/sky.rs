@@ -17,10 +17,13 @@ use super::{FAULT, SEED};
 
 /// Rows of the first catalogue.
 pub(crate) const INFRARED_ROWS: usize = 100_000;
+/// The second has so many times as many.
+pub(crate) const OPTICAL_EACH: usize = 2;
 /// Rows of the second.
-pub(crate) const OPTICAL_ROWS: usize = 200_000;
-/// Rows of the first that are a row of the second.
-pub(crate) const PARTNERS: usize = 70_000;
+#[cfg(test)]
+pub(crate) const OPTICAL_ROWS: usize = OPTICAL_EACH * INFRARED_ROWS;
+/// So many of ten rows of the first are a row of the second.
+const PARTNERS_OF_TEN: usize = 7;
 /// Displacements reach this far.
 const DISPLACEMENT_ARCSEC: f64 = 1.0;
 /// No two rows of the second catalogue are nearer.
@@ -61,14 +64,19 @@ pub(crate) fn optical_id(row: usize) -> i64 {
 impl Sky {
     /// Always the same.
     pub(crate) fn new() -> Sky {
+        Sky::of(INFRARED_ROWS)
+    }
+
+    /// With so many rows in the first catalogue, thousands at least.
+    pub(crate) fn of(infrared_rows: usize) -> Sky {
         let mut random = Random::new(&[SEED, 10]);
-        let optical = scattered(&mut random);
+        let optical = scattered(OPTICAL_EACH * infrared_rows, &mut random);
         let near = Near::new(&optical);
-        let mut targets: Vec<Option<usize>> = (HARD.len()..OPTICAL_ROWS).map(Some).collect();
+        let mut targets: Vec<Option<usize>> = (HARD.len()..optical.len()).map(Some).collect();
         random.shuffle(&mut targets);
         let mut partners: Vec<Option<usize>> = (0..HARD.len()).map(Some).collect();
-        partners.extend(targets.into_iter().take(PARTNERS - HARD.len()));
-        partners.resize(INFRARED_ROWS, None);
+        partners.extend(targets.into_iter().take(PARTNERS_OF_TEN * infrared_rows / 10 - HARD.len()));
+        partners.resize(infrared_rows, None);
         random.shuffle(&mut partners);
         let infrared = partners
             .iter()
@@ -94,14 +102,15 @@ impl Sky {
             let magnitude = |u: f64| faint + u.max(1e-9).log(3.0);
             (0..rows).map(|_| (1e3 * magnitude(random.uniform(0.0, 1.0)).max(bright)).round() / 1e3).collect()
         };
-        let w1 = magnitudes(INFRARED_ROWS, (6.0, 16.5));
-        let color = magnitudes(INFRARED_ROWS, (-0.2, 0.9));
+        let (infrared, optical) = (self.infrared.len(), self.optical.len());
+        let w1 = magnitudes(infrared, (6.0, 16.5));
+        let color = magnitudes(infrared, (-0.2, 0.9));
         let w2 = w1.iter().zip(color).map(|(w1, color)| (1e3 * (w1 - color)).round() / 1e3).collect();
-        let g = magnitudes(OPTICAL_ROWS, (8.0, 20.5));
-        let ids = (0..INFRARED_ROWS).map(infrared_id).collect();
+        let g = magnitudes(optical, (8.0, 20.5));
+        let ids = (0..infrared).map(infrared_id).collect();
         let table = [("w1", w1), ("w2", w2)];
         write(&data.join("infrared.csv"), Format::Csv, (ids, &self.infrared), table.into())?;
-        let ids = (0..OPTICAL_ROWS).map(optical_id).collect();
+        let ids = (0..optical).map(optical_id).collect();
         write(&data.join("optical.parquet"), Format::Parquet, (ids, &self.optical), vec![("g", g)])
     }
 }
@@ -142,15 +151,15 @@ fn anywhere(random: &mut Random) -> Position {
 }
 
 /// Positions no two of which are close.
-fn scattered(random: &mut Random) -> Vec<Position> {
-    // About 50 of 200,000 have a neighbour.
-    let spare = OPTICAL_ROWS / 500;
+fn scattered(rows: usize, random: &mut Random) -> Vec<Position> {
+    // About 50 of 200,000 have a neighbour; of n times as many n^2 times as many.
+    let spare = rows / 500 + 100 * (rows / 201_000).pow(2);
     let mut positions = HARD.to_vec();
-    positions.extend((0..OPTICAL_ROWS + spare).map(|_| anywhere(random)));
+    positions.extend((0..rows + spare).map(|_| anywhere(random)));
     let near = Near::new(&positions);
     let mut kept: Vec<Position> =
         positions.iter().copied().filter(|p| near.count(*p, APART_ARCSEC) == 1).collect();
-    kept.truncate(OPTICAL_ROWS);
+    kept.truncate(rows);
     kept
 }
 
@@ -202,7 +211,7 @@ mod tests {
     fn partners_are_near_and_nothing_else_is() {
         let sky = Sky::new();
         assert_eq!((sky.infrared.len(), sky.optical.len()), (INFRARED_ROWS, OPTICAL_ROWS));
-        assert_eq!(sky.partners.iter().flatten().count(), PARTNERS);
+        assert_eq!(sky.partners.iter().flatten().count(), 70_000);
         let near = Near::new(&sky.optical);
         for (position, partner) in sky.infrared.iter().zip(&sky.partners) {
             let counts = (near.count(*position, DISPLACEMENT_ARCSEC), near.count(*position, ALONE_ARCSEC));

@@ -26,6 +26,7 @@ pub(crate) struct Story<'a> {
     database: &'a Database,
     session: Session,
     streams: Streams,
+    has_bar: bool,
 }
 
 /// Keeps the first rows of an answer, or all of them.
@@ -59,8 +60,8 @@ pub(crate) fn seconds(time: Duration) -> String {
 }
 
 impl<'a> Story<'a> {
-    pub(crate) fn new(database: &'a Database, streams: Streams) -> Story<'a> {
-        Story { database, session: Session::default(), streams }
+    pub(crate) fn new(database: &'a Database, streams: Streams, has_bar: bool) -> Story<'a> {
+        Story { database, session: Session::default(), streams, has_bar }
     }
 
     /// Runs a script, and shows each statement with what it says.
@@ -96,7 +97,7 @@ impl<'a> Story<'a> {
     }
 
     fn run(&mut self, statement: &Statement, source: &Source, rows: &mut Rows) -> Result<Outcome> {
-        let bar = Bar::new(self.streams.is_stderr_terminal && !self.streams.is_dumb);
+        let bar = Bar::new(self.has_bar);
         let result = self.database.run(&mut self.session, statement, source, (rows, &bar));
         bar.clear();
         result

@@ -18,7 +18,7 @@ use super::{FAULT, SEED};
 /// Samples per second.
 pub(crate) const RATE_HZ: f64 = 100.0;
 const SAMPLE_NS: i64 = 10_000_000;
-const RECORD_BYTES: usize = 512;
+pub(crate) const RECORD_BYTES: usize = 512;
 const NOISE_COUNTS: f64 = 2.0;
 /// Largest amplitude of a magnitude-1 event at 20 km.
 const AMPLITUDE_COUNTS: f64 = 800.0;

@@ -128,7 +128,7 @@ fn floats_are_short_and_sane() {
 fn records_and_markdown() {
     let layout = Layout { is_expanded: true, ..terminal(80) };
     let (text, _) = drawn(&[("a", None, &[Some("x")]), ("mag", Some("mag"), &[None])], layout);
-    assert_eq!(text, "-- row 1\na          x\nmag [mag]\n");
+    assert_eq!(text, "-- row 1\na          x\nmag [mag]  NULL\n");
     let schema = Schema::new(vec![column("a|b", None), column("m", Some("mag"))]);
     let values = vec![
         Arc::new(arrow_array::StringArray::from(vec!["x|y"])) as arrow_array::ArrayRef,

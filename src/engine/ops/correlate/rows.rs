@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use rayon::prelude::*;
 
 use crate::engine::ops::pair::{Catalogue, Pair};
 use crate::engine::ops::window::{Flags, Reason};
@@ -118,16 +119,17 @@ impl Results {
         stats: &mut Stats,
     ) -> Result<(Batch, Batch)> {
         // Pairs are numbered in the order of their events.
-        self.rows.sort_by(|a, b| {
+        self.rows.par_sort_by(|a, b| {
             (a.pair, &a.network, &a.station, &a.phase, &a.channel)
                 .cmp(&(b.pair, &b.network, &b.station, &b.phase, &b.channel))
         });
-        self.refusals.sort_by(|a, b| {
+        self.refusals.par_sort_by(|a, b| {
             (a.pair, &a.network, &a.station, &a.phase, &a.channel, a.reason)
                 .cmp(&(b.pair, &b.network, &b.station, &b.phase, &b.channel, b.reason))
         });
         stats.rows = self.rows.len();
-        for refusal in &self.refusals {
+        let is_of_window = |r: &&Refusal| !matches!(r.reason, Reason::BelowMinCc | Reason::BelowMinSnr);
+        for refusal in self.refusals.iter().filter(is_of_window) {
             *stats.refused.entry(refusal.reason.name()).or_default() += 1;
         }
         Ok((self.row_batch(catalogue, pairs)?, self.refusal_batch(catalogue, pairs)?))

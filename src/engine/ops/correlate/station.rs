@@ -8,7 +8,9 @@ use rayon::prelude::*;
 
 use crate::engine::ops::pair::{Catalogue, Pair};
 use crate::engine::ops::window::{Reason, Waveforms, prepare, same_rate};
+use crate::engine::session::Cancel;
 use crate::error::Result;
+use crate::limits;
 use crate::model::station::ChannelCode;
 
 use super::channels::Channel;
@@ -28,6 +30,8 @@ pub struct Context<'a> {
     pub waveforms: &'a dyn Waveforms,
     /// Options.
     pub spec: &'a Spec,
+    /// Looked at for every pick, window and link.
+    pub cancel: &'a Cancel,
     kernels: Kernels,
 }
 
@@ -38,8 +42,9 @@ impl<'a> Context<'a> {
         pairs: &'a [Pair],
         waveforms: &'a dyn Waveforms,
         spec: &'a Spec,
+        cancel: &'a Cancel,
     ) -> Context<'a> {
-        Context { catalogue, pairs, waveforms, spec, kernels: Kernels::default() }
+        Context { catalogue, pairs, waveforms, spec, cancel, kernels: Kernels::default() }
     }
 }
 
@@ -59,7 +64,9 @@ pub fn work(
 ) -> Result<()> {
     let start = Instant::now();
     let (slots, places) = slots(context, jobs);
-    let sites: Vec<Site<'_>> = slots.par_iter().map(|slot| site(context, *slot)).collect::<Result<_>>()?;
+    let stop = || context.cancel.check();
+    let find = |slot| stop().and_then(|()| site(context, slot));
+    let sites: Vec<Site<'_>> = slots.par_iter().map(|slot| find(*slot)).collect::<Result<_>>()?;
     let chosen = choices(context, jobs, &sites, &places);
     let needs = needs(context, &sites, &places, &chosen);
     stats.find_s += start.elapsed().as_secs_f64();
@@ -71,15 +78,22 @@ pub fn work(
     stats.window_s += start.elapsed().as_secs_f64();
     let start = Instant::now();
     let station = Station { context, key, sites: &sites, windows: &windows };
-    let done: Vec<Done> =
-        (0..jobs.len()).into_par_iter().map(|j| station.pair(&jobs[j], places[j], &chosen[j])).collect();
+    let pair = |j: usize| stop().map(|()| station.pair(&jobs[j], places[j], &chosen[j]));
+    let done: Vec<Done> = (0..jobs.len()).into_par_iter().map(pair).collect::<Result<_>>()?;
     for one in done {
         stats.correlations += one.correlations;
         stats.rejected_early += one.rejected_early;
         stats.below_min_cc += one.below_min_cc;
         stats.below_min_snr += one.below_min_snr;
         results.rows.extend(one.rows);
-        results.refusals.extend(one.refusals);
+        for refusal in one.refusals {
+            // Stations follow one another, so which of them are left out does not depend on threads.
+            if results.refusals.len() < limits::REFUSALS {
+                results.refusals.push(refusal);
+            } else {
+                stats.unlisted += 1;
+            }
+        }
     }
     stats.correlate_s += start.elapsed().as_secs_f64();
     Ok(())
@@ -94,6 +108,7 @@ fn windows(
     let of_site = |(site, channels): (&Site<'_>, &BTreeMap<ChannelCode, Vec<f64>>)| -> Result<_> {
         let mut list = Vec::with_capacity(channels.len());
         for (code, rates) in channels {
+            context.cancel.check()?;
             let stretches = site.available.channels.get(code).map_or(&[][..], Vec::as_slice);
             let made = prepare(context.waveforms, stretches, &site.request, rates)?;
             let ready = |w| Ready::new(w, site.request.span_s);
@@ -159,8 +174,12 @@ impl Station<'_> {
                         let names: Vec<&str> = found.iter().map(|f| f.0.channel()).collect();
                         self.keep(job, names.join(","), m, &mut done);
                     }
-                    Some(_) => done.below_min_cc += 1,
-                    None => done.below_min_cc += usize::from(done.refusals.is_empty()),
+                    _ if found.is_empty() && !done.refusals.is_empty() => {}
+                    _ => {
+                        let names: Vec<&str> = parts.iter().map(Part::channel).collect();
+                        done.below_min_cc += 1;
+                        done.refusals.push(self.refusal(job, names.join(","), Reason::BelowMinCc));
+                    }
                 }
             }
         }
@@ -180,6 +199,7 @@ impl Station<'_> {
             Outcome::BelowMinCc { early } => {
                 done.below_min_cc += 1;
                 done.rejected_early += usize::from(early);
+                done.refusals.push(self.refusal(job, names(), Reason::BelowMinCc));
             }
             Outcome::Refused(reason) => done.refusals.push(self.refusal(job, names(), reason)),
         }
@@ -191,6 +211,7 @@ impl Station<'_> {
             let clear = |snr: Option<f64>| snr.is_some_and(|s| s >= least);
             if !(clear(measured.snr.0) && clear(measured.snr.1)) {
                 done.below_min_snr += 1;
+                done.refusals.push(self.refusal(job, channel, Reason::BelowMinSnr));
                 return;
             }
         }

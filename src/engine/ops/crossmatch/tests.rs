@@ -45,7 +45,7 @@ impl Catalogue {
 }
 
 fn request(radius_deg: f64, mode: Mode) -> Request<'static> {
-    Request { radius_deg, mode, left_rows: 0..usize::MAX, accept: None }
+    Request { radius_deg, mode, left_rows: 0..usize::MAX, accept: None, cancel: None }
 }
 
 fn nearest(k: usize) -> Mode {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::session::Cancel;
 use crate::model::time::Time;
 
 pub(crate) fn event(id: &str, second: i64, place: (f64, f64, f64)) -> Event {
@@ -69,9 +70,9 @@ proptest! {
         }
         near.sort_unstable();
         let spec = PairSpec { max_separation: Some(MaxSep::Km(radius)), ..PairSpec::default() };
-        prop_assert_eq!(numbers(&pairs(&c, None, &spec).expect("pairs")), near);
+        prop_assert_eq!(numbers(&pairs(&c, None, &spec, &Cancel::default()).expect("pairs")), near);
         let spec = PairSpec { max_neighbours: Some(most), ..spec };
-        prop_assert_eq!(numbers(&pairs(&c, None, &spec).expect("pairs")), nearest.into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(numbers(&pairs(&c, None, &spec, &Cancel::default()).expect("pairs")), nearest.into_iter().collect::<Vec<_>>());
     }
 }
 
@@ -84,7 +85,10 @@ fn input_order_does_not_matter() {
     let picks = c.events.iter().zip(&c.picks).rev();
     let picks = picks.flat_map(|(e, p)| p.iter().map(|p| (e.event_id.clone(), p.clone()))).collect();
     let turned = Catalogue::new(events, picks).expect("unique ids");
-    let (a, b) = (pairs(&c, None, &all()).expect("pairs"), pairs(&turned, None, &all()).expect("pairs"));
+    let (a, b) = (
+        pairs(&c, None, &all(), &Cancel::default()).expect("pairs"),
+        pairs(&turned, None, &all(), &Cancel::default()).expect("pairs"),
+    );
     assert_eq!(a.pairs, b.pairs);
     assert_eq!(a.pairs.len(), 3);
 }
@@ -111,7 +115,7 @@ fn phases_link_by_name_then_by_time() {
         let picks = one.iter().map(|p| ("a", p)).chain(two.iter().map(|p| ("b", p)));
         let picks = picks.map(|(e, p)| pick(e, p.0, p.1, p.2)).collect();
         let c = Catalogue::new(vec![event("a", 0, place), event("b", 10, place)], picks).expect("ids");
-        let found = pairs(&c, None, &all()).expect("pairs");
+        let found = pairs(&c, None, &all(), &Cancel::default()).expect("pairs");
         let name = |e: usize, i: u32| c.picks[e][i as usize].phase.name.clone();
         let got: Vec<_> = found
             .pairs
@@ -140,7 +144,7 @@ fn what_is_left_out_is_counted() {
     let c = Catalogue::new(events, picks).expect("ids");
     let spec =
         PairSpec { max_separation: Some(MaxSep::Km(8.0)), min_weight: Some(0.2), ..PairSpec::default() };
-    let found = pairs(&c, None, &spec).expect("pairs");
+    let found = pairs(&c, None, &spec, &Cancel::default()).expect("pairs");
     let want = PairStats {
         events: 4,
         without_time: 1,
@@ -183,7 +187,7 @@ fn two_sets_pair_across() {
     };
     // Event 2 is in both sets.
     let both = part(&[1, 2]).against(part(&[0, 2, 3])).expect("same events");
-    let found = pairs(&both, None, &PairSpec::default()).expect("MAXSEP is not needed");
+    let found = pairs(&both, None, &PairSpec::default(), &Cancel::default()).expect("MAXSEP is not needed");
     assert_eq!(numbers(&found), [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)]);
     let mut moved = part(&[2]);
     moved.events[0].latitude_deg = Some(1.0);
@@ -209,7 +213,7 @@ fn stations_limit_links() {
         Stations::from_batches(&[crate::model::table::Batch::try_from_iter(columns).expect("columns")]);
     let stations = stations.expect("columns are there");
     let names = |spec: &PairSpec| {
-        let found = pairs(&c, Some(&stations), spec).expect("pairs");
+        let found = pairs(&c, Some(&stations), spec, &Cancel::default()).expect("pairs");
         let links = found.pairs.first().map(|p| p.links.clone()).unwrap_or_default();
         let names: Vec<String> =
             links.iter().map(|l| c.picks[0][l.first as usize].station.to_string()).collect();
@@ -219,7 +223,7 @@ fn stations_limit_links() {
     assert_eq!(names(&PairSpec { max_observations: Some(5), ..all() }), ("B A".to_owned(), 1));
     assert_eq!(names(&PairSpec { max_observations: Some(1), ..all() }), ("B".to_owned(), 1));
     assert_eq!(names(&all()), ("A B C".to_owned(), 0));
-    assert!(pairs(&c, None, &PairSpec { max_observations: Some(1), ..all() }).is_err());
+    assert!(pairs(&c, None, &PairSpec { max_observations: Some(1), ..all() }, &Cancel::default()).is_err());
 }
 
 #[test]
@@ -271,10 +275,10 @@ fn rows_come_from_batches() {
 fn batches_go_in_and_out() {
     let places = [(35.0, -117.0, 5.0), (35.0, -117.0, 6.5)];
     let c = clustered(&places);
-    let found = pairs(&c, None, &all()).expect("pairs");
+    let found = pairs(&c, None, &all(), &Cancel::default()).expect("pairs");
     let rows = pairs_batch(&c, &found).expect("batch");
     assert_eq!((rows.num_rows(), rows.num_columns()), (1, 4));
     let links = links_batch(&c, &found).expect("batch");
     assert_eq!((links.num_rows(), links.num_columns()), (1, 8));
-    assert!(pairs(&c, None, &PairSpec::default()).is_err(), "MAXSEP is required");
+    assert!(pairs(&c, None, &PairSpec::default(), &Cancel::default()).is_err(), "MAXSEP is required");
 }

@@ -22,7 +22,7 @@ use crate::limits;
 use crate::model::table::Batch;
 
 /// Rows of a run that are in memory at a time while runs are merged.
-const RUN_ROWS: usize = 4096;
+const RUN_ROWS: usize = 1024;
 
 fn io_error(action: &'static str) -> impl Fn(std::io::Error) -> Error {
     move |error| Error::io(action, std::env::temp_dir(), error)

@@ -9,10 +9,14 @@ use arrow_schema::SortOptions;
 use arrow_select::take::take;
 
 use super::refuse_arrow;
+use crate::engine::session::Cancel;
 use crate::error::{Error, Result};
 
 /// A stretch of neighbouring rows of one key: first row and one past the last.
 pub type Run = (u32, u32);
+
+/// Runs that are numbered between two looks at Ctrl-C.
+const RUNS_BETWEEN_LOOKS: usize = 1 << 16;
 
 /// All rows, by key in ascending order (NULL last), the rows of a key in input order.
 #[derive(Debug)]
@@ -42,7 +46,7 @@ impl Groups {
 /// Groups `rows` rows by all `keys` together. NULLs are one value. One pass splits the input into runs of equal
 /// neighbours; where the runs ascend they are the groups, else they are brought together by their key's bytes: the cost
 /// is that of the runs, not of the rows.
-pub fn group(keys: &[ArrayRef], rows: usize) -> Result<Groups> {
+pub fn group(keys: &[ArrayRef], rows: usize, cancel: &Cancel) -> Result<Groups> {
     if u32::try_from(rows).is_err() {
         return Err(Error::Limit {
             what: "the number of epochs VARIABILITY holds at once".to_owned(),
@@ -61,7 +65,7 @@ pub fn group(keys: &[ArrayRef], rows: usize) -> Result<Groups> {
         let starts = (0..=runs.len() as u32).collect();
         return Ok(Groups { runs, starts });
     }
-    Ok(gather(&runs, &bytes))
+    gather(&runs, &bytes, cancel)
 }
 
 /// The keys of all runs in an encoding whose byte order is the order of the keys.
@@ -76,11 +80,14 @@ fn key_bytes(keys: &[ArrayRef], runs: &[Run]) -> Result<Rows> {
 }
 
 /// Numbers the keys in order of appearance, ranks them, and counts the runs into place.
-fn gather(runs: &[Run], bytes: &Rows) -> Groups {
+fn gather(runs: &[Run], bytes: &Rows, cancel: &Cancel) -> Result<Groups> {
     let mut number_of: HashMap<&[u8], u32> = HashMap::new();
     let mut first_run: Vec<u32> = Vec::new();
     let mut numbers = Vec::with_capacity(runs.len());
     for run in 0..runs.len() {
+        if run.is_multiple_of(RUNS_BETWEEN_LOOKS) {
+            cancel.check()?;
+        }
         let number = *number_of.entry(bytes.row(run).data()).or_insert(first_run.len() as u32);
         if number as usize == first_run.len() {
             first_run.push(run as u32);
@@ -107,5 +114,5 @@ fn gather(runs: &[Run], bytes: &Rows) -> Groups {
         placed[*place as usize] = run;
         *place += 1;
     }
-    Groups { runs: placed, starts }
+    Ok(Groups { runs: placed, starts })
 }

@@ -12,6 +12,7 @@ use super::epochs::Rows;
 use super::group::Run;
 use super::layout::check_unique;
 use super::{BandInfo, EpochTable, Scratch, Spec, refuse_arrow};
+use crate::engine::session::Cancel;
 use crate::error::{Error, Result};
 use crate::model::table::{Batch, Column, Schema, Type};
 use crate::model::units::Unit;
@@ -109,10 +110,17 @@ pub fn output_schema(keys: &[Column], bands: &[BandInfo], spec: &Spec) -> Result
 }
 
 /// One row per key, in ascending order of the keys.
-pub(super) fn run(table: &EpochTable, keys: &[Column], bands: &[BandInfo], spec: &Spec) -> Result<Batch> {
+pub(super) fn run(
+    table: &EpochTable,
+    keys: &[Column],
+    bands: &[BandInfo],
+    spec: &Spec,
+    cancel: &Cancel,
+) -> Result<Batch> {
     let schema = output_schema(keys, bands, spec)?;
     let min_epochs = spec.min_epochs.max(MIN_EPOCHS);
-    let sources = table.map_groups(0..table.groups.len(), |s, runs| measure(table, runs, min_epochs, s));
+    let sources =
+        table.map_groups(0..table.groups.len(), cancel, |s, runs| measure(table, runs, min_epochs, s))?;
     let classes: Vec<Class> = sources.iter().map(classify).collect();
     let floats = |f: &dyn Fn(&Source) -> Option<f64>| -> ArrayRef {
         Arc::new(sources.iter().map(f).collect::<Float64Array>())

@@ -12,6 +12,7 @@ use arrow_select::concat::concat_batches;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{Band, Pairs, Sample, Spec, output_schema, pair_within, variability};
+use crate::engine::session::Cancel;
 use crate::model::table::{Batch, Column, Type};
 use crate::model::units::Unit;
 use crate::stats::{PAIR_STATS, STATS};
@@ -49,7 +50,16 @@ fn neowise(spec: &Spec) -> Option<Batch> {
     let key = batch.column_by_name("designation").unwrap().clone();
     let keys = [(Column::new("designation", key.data_type().clone()), key)];
     let time = Column::typed("mjd", Type::Float);
-    Some(variability(&keys, (&time, batch.column_by_name("mjd").unwrap().clone()), &bands, spec).unwrap())
+    Some(
+        variability(
+            &keys,
+            (&time, batch.column_by_name("mjd").unwrap().clone()),
+            &bands,
+            spec,
+            &Cancel::default(),
+        )
+        .unwrap(),
+    )
 }
 
 fn float(batch: &Batch, name: &str, row: usize) -> Option<f64> {
@@ -167,7 +177,14 @@ impl Epochs {
     fn run(&self, spec: &Spec) -> Batch {
         let time: ArrayRef = Arc::new(Float64Array::from(self.time.clone()));
         let bands = [self.band("g", 0), self.band("r", 1)];
-        variability(&self.keys(), (&Column::typed("mjd", Type::Float), time), &bands, spec).unwrap()
+        variability(
+            &self.keys(),
+            (&Column::typed("mjd", Type::Float), time),
+            &bands,
+            spec,
+            &Cancel::default(),
+        )
+        .unwrap()
     }
 }
 
@@ -357,7 +374,9 @@ fn times_are_days_unless_they_have_a_unit() {
     ];
     for (column, time) in cases {
         let band = Band { name: "f".to_owned(), unit: None, value: value.clone(), error: None, when: None };
-        let batch = variability(&keys, (&column, time.clone()), &[band], &Spec::default()).unwrap();
+        let batch =
+            variability(&keys, (&column, time.clone()), &[band], &Spec::default(), &Cancel::default())
+                .unwrap();
         assert_eq!(float(&batch, "baseline", 0), Some(2.0), "{column:?}");
         assert_eq!(float(&batch, "f_slope", 0), Some(1.5 * 365.25), "{column:?}");
         assert_eq!(batch.column_by_name("t_first").unwrap(), &time.slice(0, 1));
@@ -397,13 +416,16 @@ fn what_cannot_be_done_is_refused() {
         (&in_mag, &twice[..1], Spec::default(), "`mjd` is in `mag`, which is no unit of time"),
     ];
     for (column, bands, spec, want) in cases {
-        let error = variability(&epochs.keys(), (column, time.clone()), bands, &spec).unwrap_err();
+        let error = variability(&epochs.keys(), (column, time.clone()), bands, &spec, &Cancel::default())
+            .unwrap_err();
         assert_eq!(error.to_string().lines().next(), Some(want));
     }
-    let error = variability(&epochs.keys(), (&column, time.clone()), &[g.clone(), bare], &tasni).unwrap_err();
+    let error =
+        variability(&epochs.keys(), (&column, time.clone()), &[g.clone(), bare], &tasni, &Cancel::default())
+            .unwrap_err();
     assert!(error.to_string().starts_with("COMPAT tasni needs the errors of band `r`"));
     let both = Spec { stats: Some(vec!["n".to_owned()]), ..tasni };
-    let error = variability(&epochs.keys(), (&column, time), &[g, r], &both).unwrap_err();
+    let error = variability(&epochs.keys(), (&column, time), &[g, r], &both, &Cancel::default()).unwrap_err();
     assert!(error.to_string().starts_with("COMPAT tasni has columns of its own"));
 }
 
@@ -490,7 +512,7 @@ fn timing() {
             let spec = Spec { stats: stats.clone(), compat_tasni, ..Spec::default() };
             let once = || {
                 let start = cpu_s();
-                variability(&keys, (&column, time.clone()), &bands, &spec).unwrap();
+                variability(&keys, (&column, time.clone()), &bands, &spec, &Cancel::default()).unwrap();
                 cpu_s() - start
             };
             let best = (0..7).map(|_| pool.install(once)).fold(f64::INFINITY, f64::min);
@@ -504,7 +526,7 @@ fn timing() {
         run("all", &None, false);
         run("tasni", &None, true);
         let start = cpu_s();
-        super::group::group(&[keys[0].1.clone()], table.len()).unwrap();
+        super::group::group(&[keys[0].1.clone()], table.len(), &Cancel::default()).unwrap();
         eprintln!("grouping alone: {:.4} CPU s", cpu_s() - start);
     }
 }

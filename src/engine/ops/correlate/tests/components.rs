@@ -53,7 +53,7 @@ fn world(count: usize, s_minus_p: f64, noise: f64) -> World {
 impl World {
     fn run(&self, spec: &Spec) -> Output {
         let catalogue = Catalogue::new(self.events.clone(), self.picks.clone()).expect("ids");
-        correlate(catalogue, None, &self.waveforms, spec).expect("correlated")
+        correlate(catalogue, None, &self.waveforms, spec, &Cancel::default()).expect("correlated")
     }
 }
 
@@ -191,8 +191,9 @@ fn two_networks_are_an_error_that_names_both() {
     code.network = "YY".to_owned();
     w.waveforms.0.push((code, piece));
     let catalogue = || Catalogue::new(w.events.clone(), w.picks.clone()).expect("ids");
-    let error =
-        correlate(catalogue(), None, &w.waveforms, &both_phases()).expect_err("ambiguous").to_string();
+    let error = correlate(catalogue(), None, &w.waveforms, &both_phases(), &Cancel::default())
+        .expect_err("ambiguous")
+        .to_string();
     assert!(error.contains("STA") && error.contains("XX and YY"), "{error}");
 }
 
@@ -214,7 +215,8 @@ fn impossible_options_are_refused() {
         let mut s = both_phases();
         change(&mut s);
         let catalogue = Catalogue::new(w.events.clone(), w.picks.clone()).expect("ids");
-        let error = correlate(catalogue, None, &w.waveforms, &s).expect_err(word).to_string();
+        let error =
+            correlate(catalogue, None, &w.waveforms, &s, &Cancel::default()).expect_err(word).to_string();
         assert!(error.contains(word), "{error}");
     }
 }

@@ -64,7 +64,7 @@ fn table(norm: Norm, peak: Peak) -> Option<Vec<(String, f64, f64)>> {
     let phases = vec![phase("P", "Z", (-0.2, 1.0), 0.3), phase("S", "NE", (-0.5, 1.5), 0.5)];
     let mut spec = Spec { norm, peak, ..spec(phases) };
     spec.phases.iter_mut().for_each(|p| p.min_cc = 0.7);
-    let out = correlate(catalogue, None, &waveforms, &spec).expect("correlated");
+    let out = correlate(catalogue, None, &waveforms, &spec, &Cancel::default()).expect("correlated");
     assert_eq!(out.stats.below_min_cc, 1, "B921 S");
     assert_eq!(out.refusals.num_rows(), 0, "{:?}", out.refusals);
     assert_eq!(text(&out.rows, "event1"), ["1"; 5]);
@@ -115,7 +115,7 @@ fn links_are_those_of_its_dt_ct() {
     let Some(root) = data() else { return };
     let (catalogue, _) = world(&root);
     let spec = PairSpec { max_separation: Some(MaxSep::Km(2.0)), ..PairSpec::default() };
-    let found = pairs(&catalogue, None, &spec).expect("pairs");
+    let found = pairs(&catalogue, None, &spec, &Cancel::default()).expect("pairs");
     assert_eq!(found.pairs.len(), 1);
     let links = crate::engine::ops::pair::links_batch(&catalogue, &found).expect("batch");
     let names = text(&links, "station").into_iter().zip(text(&links, "phase"));

@@ -104,7 +104,8 @@ fn world(sources: &[Source], seed: u64) -> (Vec<Event>, Vec<(String, Pick)>, Mem
 
 fn run(sources: &[Source], spec: &Spec) -> Output {
     let (events, picks, waveforms) = world(sources, 1);
-    correlate(Catalogue::new(events, picks).expect("ids"), None, &waveforms, spec).expect("correlated")
+    correlate(Catalogue::new(events, picks).expect("ids"), None, &waveforms, spec, &Cancel::default())
+        .expect("correlated")
 }
 
 /// dt of every row minus the truth, s.
@@ -217,7 +218,9 @@ fn order_and_threads_do_not_matter() {
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         let catalogue = Catalogue::new(events, picks).expect("ids");
-        pool.install(|| correlate(catalogue, None, &waveforms, &spec).expect("correlated"))
+        pool.install(|| {
+            correlate(catalogue, None, &waveforms, &spec, &Cancel::default()).expect("correlated")
+        })
     };
     let one = make(false, 1);
     for (turned, threads) in [(false, 4), (true, 1), (true, 3)] {
@@ -288,7 +291,13 @@ fn refusals_say_why() {
         let sources: Vec<Source> = (0..2).map(|i| place(source(i, &mut random))).collect();
         let (events, picks, mut waveforms) = world(&sources, 1);
         change(&mut waveforms.0);
-        let out = correlate(Catalogue::new(events, picks).expect("ids"), None, &waveforms, &p_wave());
+        let out = correlate(
+            Catalogue::new(events, picks).expect("ids"),
+            None,
+            &waveforms,
+            &p_wave(),
+            &Cancel::default(),
+        );
         let out = out.expect("correlated");
         assert_eq!(text(&out.refusals, "reason"), [reason], "{reason}: {:?}", out.rows);
         assert_eq!(out.rows.num_rows(), 0, "{reason}");
@@ -301,7 +310,8 @@ fn copies_that_agree_do_no_harm() {
     let sources: Vec<Source> = (0..2).map(|i| source(i, &mut random)).collect();
     let (events, picks, mut waveforms) = world(&sources, 1);
     let catalogue = Catalogue::new(events, picks).expect("ids");
-    let plain = correlate(catalogue.clone(), None, &waveforms, &p_wave()).expect("correlated");
+    let plain =
+        correlate(catalogue.clone(), None, &waveforms, &p_wave(), &Cancel::default()).expect("correlated");
     waveforms.0.extend_from_within(..);
     // One more copy that is cut otherwise.
     let (code, mut piece) = waveforms.0[7].clone();
@@ -309,7 +319,7 @@ fn copies_that_agree_do_no_harm() {
     piece.samples.drain(..50);
     piece.samples.extend_from_slice(&waveforms.0[8].1.samples[..70]);
     waveforms.0.push((code, piece));
-    let twice = correlate(catalogue, None, &waveforms, &p_wave()).expect("correlated");
+    let twice = correlate(catalogue, None, &waveforms, &p_wave(), &Cancel::default()).expect("correlated");
     assert_eq!(plain.rows, twice.rows);
     assert_eq!(plain.rows.num_rows(), 1);
 }
@@ -374,7 +384,13 @@ fn times_are_counted_from_the_record_that_holds_the_pick() {
         let first = piece.start.seconds_since(arrival);
         piece.samples.iter_mut().enumerate().for_each(|(i, x)| *x = signal(first + i as f64 / rate));
     }
-    let out = correlate(Catalogue::new(events, picks).expect("ids"), None, &waveforms, &p_wave());
+    let out = correlate(
+        Catalogue::new(events, picks).expect("ids"),
+        None,
+        &waveforms,
+        &p_wave(),
+        &Cancel::default(),
+    );
     let out = out.expect("correlated");
     let off = errors(&sources, &out)[0];
     assert!(off.abs() < 0.2e-3, "{} ms", off * 1e3);
