@@ -9,10 +9,11 @@ mod params;
 mod request;
 mod rows;
 mod script;
+mod settings;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 pub use self::script::Ahead;
@@ -48,6 +49,8 @@ pub struct Options {
     pub is_read_only: bool,
     /// Most rows an answer may have; more is an error.
     pub max_rows: Option<u64>,
+    /// Memory of a statement, in bytes, where the session does not SET it; without either, a part of the machine's.
+    pub memory_bytes: Option<usize>,
     /// Threads of its statements; `None` shares those of the process, one for each core. No answer depends on it.
     pub threads: Option<usize>,
 }
@@ -61,6 +64,8 @@ pub struct Database {
     options: Options,
     /// Its own threads, if it has some.
     pool: Option<Arc<rayon::ThreadPool>>,
+    /// The threads of the last statement that had a number of them SET.
+    set_threads: Arc<Mutex<Option<Arc<rayon::ThreadPool>>>>,
     cancel: Cancel,
     progress: Arc<dyn Progress + Send + Sync>,
 }
@@ -151,7 +156,8 @@ impl Database {
             })
         };
         let pool = options.threads.map(pool).transpose()?;
-        Ok(Database { store, options, pool, cancel: Cancel::new(), progress: Arc::new(Silent) })
+        let set_threads = Arc::default();
+        Ok(Database { store, options, pool, set_threads, cancel: Cancel::new(), progress: Arc::new(Silent) })
     }
 
     /// Removes a database in which nothing was ever committed: what a first import that failed leaves behind.
@@ -265,12 +271,15 @@ impl Database {
         let tables = Tables::new(&snapshot);
         let notices = Notices::default();
         let session = run.session.clone();
+        let budget = self.budget(&session)?;
+        let threads = self.threads(&session)?;
         let context = Context {
             tables: &tables,
             session: &session,
             notices: &notices,
             cancel: &self.cancel,
-            threads: self.pool.as_deref(),
+            budget: &budget,
+            threads: threads.as_deref(),
             analysis: None,
         };
         let value = work(&context, run)?;
@@ -325,13 +334,6 @@ impl Database {
         })?;
         run.session.variables.insert(name.text.clone(), variable);
         Ok(outcome)
-    }
-
-    fn set(&self, name: &syntax::Ident, value: &syntax::Expr, run: &mut Run<'_>) -> Result<Outcome> {
-        known_setting(name)?;
-        let text = run.source.text.get(value.span.start..value.span.end).unwrap_or("").to_owned();
-        run.session.settings.insert(name.text.to_ascii_lowercase(), text);
-        Ok(Outcome::default())
     }
 
     fn show(&self, what: &Show, run: &mut Run<'_>) -> Result<Outcome> {

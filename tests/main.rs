@@ -51,6 +51,8 @@ mod optimizer;
 mod semantics;
 /// Catalogues: import, cones, crossmatches, with real and generated skies.
 mod sky;
+/// Threads and memory change no answer; what does not fit is refused by name.
+mod threads;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
 

@@ -321,7 +321,8 @@ fn write_table(
     };
     let mut writer = Writer::new(format, path, &node.schema(), out)?;
     let mut rows = 0;
-    for batch in exec::rows(node, context)? {
+    let mut batches = context.install(|| exec::rows(node, context))?;
+    while let Some(batch) = context.install(|| batches.next()) {
         let batch = batch?;
         context.cancel.check()?;
         rows += batch.num_rows() as u64;

@@ -228,11 +228,11 @@ fn catalog_columns(entry: &TableEntry) -> Vec<OutColumn> {
 /// Columns that state the order of a built-in table's rows.
 pub fn order_of(table: &str) -> &'static [&'static str] {
     match table {
-        "files" => &["path"],
-        "segments" => &["code", "starttime", "path", "byte_offset"],
-        "events" => &["time", "event_id"],
-        "picks" => &["time", "pick_id"],
-        "stations" => &["network", "station", "location", "channel", "starttime"],
+        "files" => &["path", "source"],
+        "segments" => &["code", "starttime", "path", "byte_offset", "source"],
+        "events" => &["time", "event_id", "source"],
+        "picks" => &["time", "pick_id", "source"],
+        "stations" => &["network", "station", "location", "channel", "starttime", "source"],
         _ => &[],
     }
 }

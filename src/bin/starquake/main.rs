@@ -211,8 +211,8 @@ fn open(arguments: &Arguments, creates: bool) -> Result<Result<Database, u8>, St
     }
     let options = Options {
         is_read_only: arguments.common.read_only,
-        max_rows: None,
         threads: arguments.common.threads.map(usize::from),
+        ..Options::default()
     };
     let opened = if creates { Database::create(&path, options) } else { Database::open(&path, options) };
     Ok(opened.map_err(|error| {

@@ -8,6 +8,7 @@ use crate::database::copy;
 use crate::database::import::{drop_from, nothing_to_drop, waveform_sources};
 use crate::database::request::{self, Request};
 use crate::database::{Database, Session, plan_of};
+use crate::engine::budget::Budget;
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context};
 use crate::engine::session::{Cancel, Notices, Variable, View};
@@ -183,9 +184,16 @@ impl<'a> Pass<'a> {
     /// Works with the binder on the tables as they will be.
     fn binding<T>(&self, work: impl FnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
         let tables = Tables::planned(&self.snapshot, &self.catalogue);
-        let notices = Notices::default();
-        let (session, cancel) = (&self.session, &self.stopped);
-        work(&Context { tables: &tables, session, notices: &notices, cancel, threads: None, analysis: None })
+        let (notices, budget) = (Notices::default(), Budget::default());
+        work(&Context {
+            tables: &tables,
+            session: &self.session,
+            notices: &notices,
+            cancel: &self.stopped,
+            budget: &budget,
+            threads: None,
+            analysis: None,
+        })
     }
 
     fn query(&self, query: &syntax::Query) -> Result<()> {

@@ -260,6 +260,13 @@ fn degrees(rows: &mut Rows, position: &Position) -> Result<(Vec<f64>, Vec<f64>)>
 
 fn whole(rows: &mut Rows) -> Result<Batch> {
     let batches = std::mem::take(&mut rows.batches);
+    if batches.iter().map(Batch::num_rows).sum::<usize>() >= u32::MAX as usize {
+        return Err(Error::Limit {
+            what: "this import".to_owned(),
+            limit: format!("{} rows", u32::MAX),
+            help: "import the files into several catalogues".to_owned(),
+        });
+    }
     arrow_select::concat::concat_batches(&rows.schema.arrow(), &batches).map_err(|e| Error::Limit {
         what: format!("this import ({e})"),
         limit: "2 GiB of text in one column".to_owned(),
