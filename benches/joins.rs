@@ -116,7 +116,7 @@ impl Output for Counter {
 
 fn session(database: &Path, setup: &str, statements: &[&str]) {
     let is_new = !database.exists();
-    let database = Database::open(database, true, Options::default()).expect("a database");
+    let database = Database::create(database, Options::default()).expect("a database");
     let mut session = Session::default();
     let mut run = |text: &str| {
         let (mut out, begin, cpu) = (Counter::default(), Instant::now(), cpu_seconds());

@@ -7,6 +7,7 @@ use std::fs;
 use proptest::prelude::*;
 use starquake::database::Cancel;
 use starquake::engine::bind::{Binder, Context, query};
+use starquake::engine::budget::Budget;
 use starquake::engine::session::Notices;
 use starquake::engine::tables::Tables;
 use starquake::engine::{exec, optimize};
@@ -184,11 +185,13 @@ fn an_optimized_plan_answers_as_the_plan_that_was_bound() {
     let snapshot = store.snapshot().expect("a snapshot");
     let tables = Tables::new(&snapshot);
     let (notices, cancel) = (Notices::default(), Cancel::default());
+    let budget = Budget::default();
     let context = Context {
         tables: &tables,
         session: &db.session,
         notices: &notices,
         cancel: &cancel,
+        budget: &budget,
         threads: None,
         analysis: None,
     };

@@ -457,4 +457,17 @@ impl Plan {
             Plan::Variability { input, .. } => vec![input],
         }
     }
+
+    /// What holds its rows when they are kept, for errors about memory.
+    pub fn holder(&self) -> &'static str {
+        match self {
+            Plan::Shared(_) => "a view",
+            Plan::Scan(_) => "the rows of a table",
+            Plan::Join { .. } => "the rows of a JOIN",
+            Plan::Match(_) => "the rows of a CROSSMATCH",
+            Plan::Sort { .. } => "the rows of ORDER BY",
+            Plan::Aggregate { .. } => "the rows of GROUP BY",
+            _ => "the rows of a query",
+        }
+    }
 }

@@ -47,6 +47,13 @@ pub enum Resolved {
     Span(usize, usize),
 }
 
+/// Names that stand for several columns, and which tables have them.
+const VIRTUAL: &[(&str, &str)] = &[
+    ("pos", "tables with positions have it: IMPORT CATALOG ... POSITION (ra, dec), events, stations"),
+    ("hypocenter", "events have it: longitude, latitude and depth"),
+    ("span", "`segments` and `stations` have it: starttime and endtime"),
+];
+
 /// Other names of columns: the FDSN short forms.
 const ALIASES: &[(&str, &str)] = &[
     ("net", "network"),
@@ -232,6 +239,10 @@ impl Scope {
             }
         };
         let mut error = Diagnostic::new(format!("no column {shown}{place}"), span);
+        if let Some((_, help)) = VIRTUAL.iter().find(|v| !name.quoted && v.0.eq_ignore_ascii_case(&name.text))
+        {
+            return error.help(*help);
+        }
         error.help = match nearest(&name.text, names.iter().copied()) {
             Some(near) => Some(format!("did you mean `{near}`?")),
             None if name.quoted => Some(format!("text goes in single quotes: '{}'", name.text)),

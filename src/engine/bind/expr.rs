@@ -293,7 +293,9 @@ impl<'a> ExprBinder<'a> {
         };
         if !matches!(value.kind, Type::Text | Type::Null) {
             let message = format!("a pattern matches texts, not {}", value.kind.phrase());
-            return Err(Diagnostic::new(message, operand.span).into());
+            return Err(Diagnostic::new(message, operand.span)
+                .help("CAST(.. AS TEXT) makes a text of it")
+                .into());
         }
         let matcher = match kind {
             MatchKind::Like => TextMatch::like(&text, false),

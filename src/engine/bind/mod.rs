@@ -6,6 +6,7 @@ pub mod call;
 pub mod compare;
 pub mod correlate;
 pub mod expr;
+pub mod foreign;
 pub mod group;
 pub mod join;
 pub mod outer;
@@ -28,6 +29,7 @@ use self::expr::ExprBinder;
 use self::subquery::{Frame, InSight, OuterRow};
 use self::value::{Bound, Typed};
 use super::analyze::Analysis;
+use super::budget::Budget;
 use super::exec;
 use super::expr::{Expr, Literal};
 use super::optimize::optimize;
@@ -50,6 +52,8 @@ pub struct Context<'a> {
     pub notices: &'a Notices,
     /// Ctrl-C.
     pub cancel: &'a Cancel,
+    /// Memory.
+    pub budget: &'a Budget,
     /// Threads; the program's own when absent.
     pub threads: Option<&'a ThreadPool>,
     /// Where EXPLAIN ANALYZE counts.
@@ -322,12 +326,15 @@ impl<'a> Binder<'a> {
         if self.is_probe() {
             return Ok(false);
         }
-        for batch in exec::rows(node, &self.context)? {
-            if batch?.num_rows() > 0 {
-                return Ok(true);
+        let context = self.context;
+        context.install(|| {
+            for batch in exec::rows(node, &context)? {
+                if batch?.num_rows() > 0 {
+                    return Ok(true);
+                }
             }
-        }
-        Ok(false)
+            Ok(false)
+        })
     }
 }
 

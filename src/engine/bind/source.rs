@@ -34,7 +34,7 @@ impl Binder<'_> {
         }
         let mut whole: Option<(Node, Scope)> = None;
         for item in items {
-            let (node, scope) = self.item(item, whole.as_ref().map(|w| &w.1))?;
+            let (node, scope) = self.joined_item(item, whole.as_ref().map(|w| &w.1))?;
             whole = Some(match whole {
                 None => (node, scope),
                 Some((left, left_scope)) => {
@@ -48,7 +48,7 @@ impl Binder<'_> {
     }
 
     /// A source and its joins; `left` are the sources before it.
-    fn item(&self, item: &FromItem, left: Option<&Scope>) -> Result<(Node, Scope)> {
+    fn joined_item(&self, item: &FromItem, left: Option<&Scope>) -> Result<(Node, Scope)> {
         let (mut node, mut scope) = self.source_beside(&item.source, left)?;
         for join in &item.joins {
             (node, scope) = self.join(node, scope, join)?;
@@ -92,10 +92,11 @@ impl Binder<'_> {
             let message = format!("more than {BRANCHES} tables in one FROM");
             return Err(Diagnostic::new(message, source.span).into());
         }
-        self.item(item, None)
+        self.joined_item(item, None)
     }
 
-    fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
+    /// The rows of `$name`.
+    pub fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
             Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
             Some(Variable::Value(_) | Variable::List(_)) => {
@@ -123,7 +124,7 @@ impl Binder<'_> {
         if let Some(info) = tables.find(&last.text).filter(|info| !last.quoted || info.name == last.text) {
             return Ok(scan(&info, None));
         }
-        let catalogue = tables.snapshot.catalogue();
+        let catalogue = tables.catalogue();
         let source = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&last.text));
         let rows_of = source.and_then(|s| match s.kind.as_str() {
             "waveforms" => Some("segments"),
@@ -139,7 +140,7 @@ impl Binder<'_> {
 
     fn no_table(&self, name: &Ident) -> Diagnostic {
         let names = self.context.tables.names();
-        let sources = self.context.tables.snapshot.catalogue().sources.iter().map(|s| s.name.as_str());
+        let sources = self.context.tables.catalogue().sources.iter().map(|s| s.name.as_str());
         let near = nearest(&name.text, names.iter().map(String::as_str).chain(sources));
         let help = match near {
             Some(near) => format!("did you mean `{near}`? (SHOW TABLES lists them)"),

@@ -184,6 +184,13 @@ pub enum Expr {
 }
 
 pub(crate) fn arrow_error(error: ArrowError) -> Error {
+    if let ArrowError::OffsetOverflowError(_) = error {
+        return Error::Limit {
+            what: "the text of one column in memory".to_owned(),
+            limit: "2 GiB".to_owned(),
+            help: "select fewer columns or rows before this step".to_owned(),
+        };
+    }
     let message = match &error {
         ArrowError::ArithmeticOverflow(what) => format!("an integer result does not fit 64 bits: {what}"),
         other => other.to_string(),

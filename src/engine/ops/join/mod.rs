@@ -5,73 +5,18 @@
 mod groups;
 mod interval;
 mod near;
-mod pairs;
+pub mod pairs;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int64Array, UInt32Array};
-use arrow_row::{RowConverter, SortField};
-use arrow_schema::DataType;
 
-use xxhash_rust::xxh3::xxh3_64;
-
-use crate::engine::bind::Context;
-use crate::engine::exec::{Rows, chunks};
+use crate::engine::exec::Rows;
 use crate::engine::expr::{Expr, arrow_error, cast, floats, whole, without_negative_zero};
-use crate::engine::plan::JoinCondition;
 use crate::error::{Error, Result};
-use crate::lang::syntax::JoinKind;
 use crate::limits;
 use crate::model::table::{Batch, Schema, Type};
 
-/// Pairs tested at a time.
-const PAIR_BATCH_ROWS: usize = 1 << 20;
-
-/// Joins two batches; `out` is the schema of the result.
-pub fn join<'a>(
-    kind: JoinKind,
-    sides: (Batch, Batch),
-    on: &JoinCondition,
-    out: (&Schema, &'a Context<'a>),
-) -> Result<Rows<'a>> {
-    if on.equal.is_empty() {
-        return pairs::run(kind, sides, on, out);
-    }
-    let (left, right) = &sides;
-    let (schema, context) = out;
-    let finder = Table::new(left, right, on)?;
-    let mut pairs: (Vec<u32>, Vec<u32>) = (vec![], vec![]);
-    let mut matched = vec![false; left.num_rows()];
-    let mut block: (Vec<u32>, Vec<u32>) = (vec![], vec![]);
-    for row in 0..left.num_rows() as u32 {
-        finder.partners(row, &mut block);
-        if block.0.len() >= PAIR_BATCH_ROWS || row as usize + 1 == left.num_rows() {
-            context.cancel.check()?;
-            let (l, r) = kept_pairs(std::mem::take(&mut block), (left, right), on.residual.as_ref())?;
-            l.iter().for_each(|&i| matched[i as usize] = true);
-            if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-                pairs.0.extend(l);
-                pairs.1.extend(r);
-            }
-            check_size(pairs.0.len())?;
-        }
-    }
-    tell(kind, &matched, &pairs.0, context);
-    match kind {
-        JoinKind::Semi | JoinKind::Anti => {
-            let wanted = kind == JoinKind::Semi;
-            let keep = matched.iter().map(|m| *m == wanted).collect::<Vec<bool>>();
-            let kept = arrow_select::filter::filter_record_batch(left, &keep.into()).map_err(arrow_error)?;
-            Ok(chunks(with_rows(schema, kept.columns().to_vec(), kept.num_rows())?))
-        }
-        _ => {
-            let pairs =
-                if kind == JoinKind::Left { with_unmatched(pairs, &matched) } else { all_some(pairs) };
-            gather(left, right, pairs, schema.clone())
-        }
-    }
-}
 
 /// Refuses more pairs than `limits::JOIN_ROWS`.
 pub fn check_size(pairs: usize) -> Result<()> {
@@ -83,21 +28,6 @@ pub fn check_size(pairs: usize) -> Result<()> {
         limit: format!("{} rows", limits::JOIN_ROWS),
         help: "add a condition, or use SEMI JOIN when only the left rows are wanted".to_owned(),
     })
-}
-
-fn tell(kind: JoinKind, matched: &[bool], left: &[u32], context: &Context<'_>) {
-    let none = matched.iter().filter(|m| !**m).count();
-    let several = left.chunk_by(|a, b| a == b).filter(|c| c.len() > 1).count();
-    let mut line = format!("{none} left rows without partner");
-    if matches!(kind, JoinKind::Inner | JoinKind::Left) && several > 0 {
-        line.push_str(&format!(", {several} with several"));
-    }
-    context.notices.footer(line);
-}
-
-/// Pairs with a right row each.
-fn all_some(pairs: (Vec<u32>, Vec<u32>)) -> (Vec<u32>, Vec<Option<u32>>) {
-    (pairs.0, pairs.1.into_iter().map(Some).collect())
 }
 
 /// Pairs, and left rows without partner at their place.
@@ -181,62 +111,8 @@ pub fn kept_pairs(
     Ok((kept(&rows_l), kept(&rows_r)))
 }
 
-/// Rows of both sides by key.
-struct Table {
-    left: Keys,
-    right: Keys,
-    /// First right row of each hash; `next` leads on in ascending order.
-    heads: HashMap<u64, u32>,
-    next: Vec<u32>,
-}
-
-/// Keys of the rows of one side; a row with NULL in any part pairs with nothing.
-struct Keys {
-    keys: arrow_row::Rows,
-    hashes: Vec<Option<u64>>,
-}
-
-/// No further row.
-const END: u32 = u32::MAX;
-
-impl Table {
-    fn new(left: &Batch, right: &Batch, on: &JoinCondition) -> Result<Table> {
-        let mut columns: (Vec<ArrayRef>, Vec<ArrayRef>) = (vec![], vec![]);
-        for (l, r) in &on.equal {
-            let (l, r) = (l.eval(left)?, r.eval(right)?);
-            let kind = key_type(&l, &r);
-            columns.0.push(normal(&l, kind)?);
-            columns.1.push(normal(&r, kind)?);
-        }
-        let fields: Vec<SortField> =
-            columns.0.iter().map(|c| SortField::new(c.data_type().clone())).collect();
-        let converter = RowConverter::new(fields).map_err(arrow_error)?;
-        let (left, right) = (keys(&converter, &columns.0)?, keys(&converter, &columns.1)?);
-        let mut heads = HashMap::with_capacity(right.hashes.len());
-        let mut next = vec![END; right.hashes.len()];
-        for (row, hash) in right.hashes.iter().enumerate().rev() {
-            if let Some(hash) = hash {
-                next[row] = heads.insert(*hash, row as u32).unwrap_or(END);
-            }
-        }
-        Ok(Table { left, right, heads, next })
-    }
-
-    fn partners(&self, row: u32, block: &mut (Vec<u32>, Vec<u32>)) {
-        let Table { left, right, heads, next } = self;
-        let hash = left.hashes.get(row as usize).copied().flatten();
-        let mut at = hash.and_then(|h| heads.get(&h)).copied().unwrap_or(END);
-        while at != END {
-            if right.keys.row(at as usize).as_ref() == left.keys.row(row as usize).as_ref() {
-                block.0.push(row);
-                block.1.push(at);
-            }
-            at = next[at as usize];
-        }
-    }
-}
-
-fn key_type(l: &ArrayRef, r: &ArrayRef) -> Type {
+/// The type in which two columns are compared.
+pub fn key_type(l: &ArrayRef, r: &ArrayRef) -> Type {
     let kind = |a: &ArrayRef| Type::of(a.data_type()).unwrap_or(Type::Null);
     match (kind(l), kind(r)) {
         (Type::Null, other) | (other, Type::Null) => other,
@@ -248,7 +124,7 @@ fn key_type(l: &ArrayRef, r: &ArrayRef) -> Type {
 
 /// The widest type of the kind, -0 made 0: equal values have equal bytes. A float that is no integer is NULL among
 /// integers: it equals none.
-fn normal(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
+pub fn normal(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
     match (Type::of(array.data_type()), kind) {
         (Some(Type::Float), Type::Int) => {
             let values = floats(array)?;
@@ -257,11 +133,4 @@ fn normal(array: &ArrayRef, kind: Type) -> Result<ArrayRef> {
         (_, Type::Float) => Ok(without_negative_zero(&cast(array, kind)?)),
         _ => cast(array, kind),
     }
-}
-
-fn keys(converter: &RowConverter, columns: &[ArrayRef]) -> Result<Keys> {
-    let keys = converter.convert_columns(columns).map_err(arrow_error)?;
-    let is_null = |i: usize| columns.iter().any(|c| c.is_null(i) || *c.data_type() == DataType::Null);
-    let hashes = keys.iter().enumerate().map(|(i, r)| (!is_null(i)).then(|| xxh3_64(r.as_ref()))).collect();
-    Ok(Keys { keys, hashes })
 }
