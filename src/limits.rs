@@ -2,6 +2,10 @@
 
 /// Deepest nesting of a query: brackets, NOT, signs, CASE, EXPLAIN and INCLUDE all count.
 pub const QUERY_DEPTH: usize = 64;
+/// Files that one script may include, each time counted.
+pub const INCLUDES: usize = 1000;
+/// Mistakes of a script that `check` tells one by one.
+pub const ERRORS_TOLD: usize = 100;
 /// Longest query text in bytes.
 pub const QUERY_BYTES: usize = 16 << 20;
 /// Most members of an IN list.

@@ -41,6 +41,10 @@ mod queries;
 
 /// Correlation: the real Ridgecrest pair through the whole program.
 mod correlate;
+/// Faults of data and of scripts, as a user is told of them.
+mod messages;
+/// Joins, matches and subqueries against the plain evaluation of their conditions.
+mod joins;
 /// Hints and pruning never change an answer.
 mod optimizer;
 /// The language, statement by statement, against golden answers.

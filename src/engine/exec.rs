@@ -9,7 +9,7 @@ use arrow_schema::Schema as ArrowSchema;
 use super::bind::Context;
 use super::budget::batch_bytes;
 use super::expr::{Expr, arrow_error};
-use super::ops::{aggregate, archive, hash_join, join, matching, relate, scan, sort};
+use super::ops::{aggregate, apply, archive, hash_join, join, matching, relate, scan, sort};
 use super::plan::{Node, Plan};
 use super::stream::{Tasks, in_order, ready, then};
 use crate::error::{Error, Result};
@@ -117,9 +117,12 @@ fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
         }
         Plan::Join { kind, left, right, on } => {
             let (left, right) = (collect_one(left, context)?, collect_one(right, context)?);
-            join::join(*kind, (left, right), on, (&node.schema(), context))
+            join::pairs::run(*kind, (left, right), on, (&node.schema(), context))
         }
         Plan::Match(plan) => matching::run(plan, node, context),
+        Plan::Apply { input, outer, query } => {
+            Ok(apply::apply(rows(input, context)?, outer, query, (node.schema(), context)))
+        }
         Plan::Gaps { codes, during, longer_ns, tolerance_samples } => {
             let archive = context.tables.archive()?;
             let batch = archive::gaps(archive, (codes, *during), (*longer_ns, *tolerance_samples), context)?;

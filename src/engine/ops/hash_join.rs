@@ -28,9 +28,9 @@ use crate::model::table::{Batch, Schema, Type};
 /// No group: a key that the other side does not have, or NULL.
 const NONE: u32 = u32::MAX;
 
-/// Is there an equality to hash by?
+/// Are equalities all that finds the pairs? Bounds and distances within groups of equal keys have their own index.
 pub fn can(on: &JoinCondition) -> bool {
-    !on.equal.is_empty()
+    !on.equal.is_empty() && on.interval.is_none() && on.near.is_none()
 }
 
 /// Joins two inputs; `out` is the schema of the result.
@@ -434,7 +434,7 @@ impl<'a> Side<'a> {
                 pairs.1.push(*partner);
             }
         }
-        let pairs = kept_pairs(&mut pairs, &rows, &self.rows, self.on)?;
+        let pairs = kept_pairs(pairs, (&rows, &self.rows), self.on.residual.as_ref())?;
         let (mut partnered, mut several) = (0, 0);
         for same in pairs.0.chunk_by(|a, b| a == b) {
             partnered += 1;

@@ -1,6 +1,7 @@
 //! Operators: one plain function per file, columns in, columns out.
 
 pub mod aggregate;
+pub mod apply;
 pub mod archive;
 pub mod correlate;
 pub mod crossmatch;
