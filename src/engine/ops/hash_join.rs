@@ -28,9 +28,9 @@ use crate::model::table::{Batch, Schema, Type};
 /// No group: a key that the other side does not have, or NULL.
 const NONE: u32 = u32::MAX;
 
-/// Is there an equality to hash by?
+/// Are equalities all that finds the pairs? Bounds and distances within groups of equal keys have their own index.
 pub fn can(on: &JoinCondition) -> bool {
-    !on.equal.is_empty()
+    !on.equal.is_empty() && on.interval.is_none() && on.near.is_none()
 }
 
 /// Joins two inputs; `out` is the schema of the result.
