@@ -4,14 +4,19 @@ mod builder;
 mod check;
 mod copy;
 mod import;
+mod outline;
 mod params;
+mod request;
 mod rows;
+mod script;
+mod settings;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+pub use self::script::Ahead;
 pub use crate::engine::session::{Cancel, Session};
 pub use builder::Import;
 pub use params::{Params, Value};
@@ -25,9 +30,9 @@ use crate::engine::session::{Notices, Variable, View};
 use crate::engine::tables::Tables;
 use crate::engine::{exec, indexes, optimize, show};
 use crate::error::{Diagnostic, Error, Result, Source, Span};
+use crate::lang::diagnostic::nearest;
 use crate::lang::parse;
 use crate::lang::syntax::{self, Describe, LetValue, Show, Statement, StatementKind};
-use crate::limits;
 use crate::model::table::{Batch, Schema};
 use crate::progress::{Progress, Silent};
 use crate::store::{Store, Writer};
@@ -44,6 +49,8 @@ pub struct Options {
     pub is_read_only: bool,
     /// Most rows an answer may have; more is an error.
     pub max_rows: Option<u64>,
+    /// Memory of a statement, in bytes, where the session does not SET it; without either, a part of the machine's.
+    pub memory_bytes: Option<usize>,
     /// Threads of its statements; `None` shares those of the process, one for each core. No answer depends on it.
     pub threads: Option<usize>,
 }
@@ -57,6 +64,8 @@ pub struct Database {
     options: Options,
     /// Its own threads, if it has some.
     pool: Option<Arc<rayon::ThreadPool>>,
+    /// The threads of the last statement that had a number of them SET.
+    set_threads: Arc<Mutex<Option<Arc<rayon::ThreadPool>>>>,
     cancel: Cancel,
     progress: Arc<dyn Progress + Send + Sync>,
 }
@@ -147,7 +156,20 @@ impl Database {
             })
         };
         let pool = options.threads.map(pool).transpose()?;
-        Ok(Database { store, options, pool, cancel: Cancel::new(), progress: Arc::new(Silent) })
+        let set_threads = Arc::default();
+        Ok(Database { store, options, pool, set_threads, cancel: Cancel::new(), progress: Arc::new(Silent) })
+    }
+
+    /// Removes a database in which nothing was ever committed: what a first import that failed leaves behind.
+    /// True when it is gone.
+    pub fn remove_if_empty(self) -> bool {
+        let path = self.path();
+        let is_empty = |catalogue: &crate::store::Catalogue| {
+            catalogue.generation <= 1 && catalogue.tables.is_empty() && catalogue.sources.is_empty()
+        };
+        // The writer's lock is held while it goes, so that nobody else begins to write.
+        let Ok(writer) = self.store.writer("removing an empty database") else { return false };
+        is_empty(writer.catalogue()) && std::fs::remove_dir_all(path).is_ok()
     }
 
     /// Where it is.
@@ -181,8 +203,8 @@ impl Database {
         }
     }
 
-    /// Parses and runs a script, one statement after the other, and stops at the first error. The whole text is
-    /// parsed before the first statement runs.
+    /// Parses and runs a script, one statement after the other, and stops at the first error. The whole text, and
+    /// what it includes, is parsed before the first statement runs, and bound as far as its tables exist.
     ///
     /// # Errors
     /// As [`Database::run`].
@@ -193,6 +215,7 @@ impl Database {
         how: (&mut dyn Output, &dyn Progress),
     ) -> Result<Vec<Outcome>> {
         let statements = parse::script(&source.name, &source.text)?;
+        self.bind_ahead(session, source, &statements)?;
         let (output, progress) = how;
         statements.iter().map(|s| self.run(session, s, source, (&mut *output, progress))).collect()
     }
@@ -248,12 +271,15 @@ impl Database {
         let tables = Tables::new(&snapshot);
         let notices = Notices::default();
         let session = run.session.clone();
+        let budget = self.budget(&session)?;
+        let threads = self.threads(&session)?;
         let context = Context {
             tables: &tables,
             session: &session,
             notices: &notices,
             cancel: &self.cancel,
-            threads: self.pool.as_deref(),
+            budget: &budget,
+            threads: threads.as_deref(),
             analysis: None,
         };
         let value = work(&context, run)?;
@@ -282,8 +308,8 @@ impl Database {
     fn explain(&self, analyze: bool, statement: &Statement, run: &mut Run<'_>) -> Result<Outcome> {
         let query = match &statement.kind {
             StatementKind::Query(query) => query,
-            StatementKind::Copy(copy) => &copy.query,
-            _ => return Err(later("EXPLAIN of IMPORT and REFRESH", statement.span).into()),
+            StatementKind::Copy(copy) if analyze => &copy.query,
+            _ => return self.explain_writing(analyze, statement, run),
         };
         let (rows, outcome) = self.reading(run, |context, run| {
             let lines = context.install(|| explained(query, analyze, context))?;
@@ -310,18 +336,6 @@ impl Database {
         Ok(outcome)
     }
 
-    fn set(&self, name: &syntax::Ident, value: &syntax::Expr, run: &mut Run<'_>) -> Result<Outcome> {
-        let known = ["window_cache", "memory", "threads"];
-        if !known.iter().any(|k| k.eq_ignore_ascii_case(&name.text)) {
-            return Err(Diagnostic::new(format!("unknown setting `{}`", name.text), name.span)
-                .help(format!("the settings are {}", known.join(", ")))
-                .into());
-        }
-        let text = run.source.text.get(value.span.start..value.span.end).unwrap_or("").to_owned();
-        run.session.settings.insert(name.text.to_ascii_lowercase(), text);
-        Ok(Outcome::default())
-    }
-
     fn show(&self, what: &Show, run: &mut Run<'_>) -> Result<Outcome> {
         let (rows, outcome) =
             self.reading(run, |context, run| give_batch(&show::show(what, context)?, run.output))?;
@@ -332,37 +346,20 @@ impl Database {
         let (rows, outcome) = self.reading(run, |context, run| {
             let binder = Binder::new(*context);
             let node = match what {
+                Describe::Variable(name) => match context.session.variables.get(&name.text) {
+                    Some(Variable::Value(value)) => {
+                        let row = [Some(format!("${}", name.text)), Some(value.phrase().to_owned())];
+                        let table = show::text_table(&["variable", "value"], vec![row.into()])?;
+                        return give_batch(&table, run.output);
+                    }
+                    _ => binder.rows_of_view(&name.text, name.span)?,
+                },
                 Describe::Name(name) => binder.table(name)?,
                 Describe::Query(query) => binder.query(query)?,
             };
             give_batch(&show::describe(&node.columns)?, run.output)
         })?;
         Ok(Outcome { rows: Some(rows), ..outcome })
-    }
-
-    fn include(&self, path: &syntax::Text, run: &mut Run<'_>) -> Result<Outcome> {
-        if run.depth >= limits::QUERY_DEPTH {
-            return Err(Diagnostic::new("INCLUDE is nested too deeply", path.span).into());
-        }
-        let (name, _) = self.reading(run, |context, _| Binder::new(*context).text(path))?;
-        let text = std::fs::read_to_string(&name).map_err(|e| {
-            Diagnostic::new(format!("cannot read {name}: {e}"), path.span)
-                .help("paths are relative to the current directory")
-        })?;
-        let source = Source { name: name.clone(), text };
-        let statements = parse::script(&source.name, &source.text)?;
-        let mut whole = Outcome::default();
-        for statement in &statements {
-            let mut inner = Run {
-                session: &mut *run.session,
-                source: &source,
-                output: &mut *run.output,
-                progress: run.progress,
-                depth: run.depth + 1,
-            };
-            whole = whole.and(self.statement(statement, &mut inner)?);
-        }
-        Ok(whole)
     }
 
     /// The writer of one statement: lock and manifest are held until it is dropped.
@@ -377,6 +374,19 @@ impl Database {
         let text = run.source.text.get(span.start..span.end).unwrap_or("");
         self.store.writer(text)
     }
+}
+
+/// Is it a setting?
+fn known_setting(name: &syntax::Ident) -> Result<(), Diagnostic> {
+    let known = || show::SETTINGS.iter().map(|s| s.0);
+    if known().any(|k| k.eq_ignore_ascii_case(&name.text)) {
+        return Ok(());
+    }
+    let error = Diagnostic::new(format!("unknown setting `{}`", name.text), name.span);
+    Err(match nearest(&name.text, known()) {
+        Some(near) => error.help(format!("did you mean `{near}`? (SHOW SETTINGS lists them)")),
+        None => error.help(format!("the settings are {}", known().collect::<Vec<_>>().join(", "))),
+    })
 }
 
 /// The plan of a query, ready to run.

@@ -27,6 +27,11 @@ impl Span {
         Span { start, end }
     }
 
+    /// Does it hold no byte?
+    pub fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
     /// The smallest span that holds both.
     pub fn to(self, other: Span) -> Span {
         Span { start: self.start.min(other.start), end: self.end.max(other.end) }
@@ -53,6 +58,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The text the span points into; filled in by whoever knows it.
     pub source: Option<Source>,
+    /// `file:line:col` of the INCLUDE that brought the text in, then of the one that brought that in, outward.
+    pub included: Vec<String>,
     /// True when the text does not parse (exit code 2), false when a parsed statement is refused.
     pub is_syntax: bool,
 }
@@ -60,7 +67,14 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A refusal by the binder at `span`.
     pub fn new(message: impl Into<String>, span: Span) -> Self {
-        Diagnostic { message: message.into(), span: Some(span), help: None, source: None, is_syntax: false }
+        Diagnostic {
+            message: message.into(),
+            span: Some(span),
+            help: None,
+            source: None,
+            included: vec![],
+            is_syntax: false,
+        }
     }
 
     /// Adds what to write instead.
@@ -169,6 +183,19 @@ impl Error {
             reason: reason.into(),
             help: None,
         }))
+    }
+
+    /// A refusal that knows no place of the query gets one.
+    #[must_use]
+    pub fn at(self, span: Span) -> Self {
+        match self {
+            Error::Refused { message, help } => {
+                let mut diagnostic = Diagnostic::new(message, span);
+                diagnostic.help = help.filter(|h| !h.is_empty());
+                diagnostic.into()
+            }
+            other => other,
+        }
     }
 
     /// What to write or do instead, where there is something.

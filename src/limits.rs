@@ -2,6 +2,10 @@
 
 /// Deepest nesting of a query: brackets, NOT, signs, CASE, EXPLAIN and INCLUDE all count.
 pub const QUERY_DEPTH: usize = 64;
+/// Files that one script may include, each time counted.
+pub const INCLUDES: usize = 1000;
+/// Mistakes of a script that `check` tells one by one.
+pub const ERRORS_TOLD: usize = 100;
 /// Longest query text in bytes.
 pub const QUERY_BYTES: usize = 16 << 20;
 /// Most members of an IN list.
@@ -47,7 +51,9 @@ pub const TRUSTED_ALLOCATION_BYTES: usize = 1 << 20;
 
 /// Rows a terminal shows of a result.
 pub const ROWS_SHOWN: usize = 40;
-/// Default memory budget of a statement, in bytes.
-pub const MEMORY_BYTES: usize = 4 << 30;
+/// Part of the machine's memory that a statement may have unless it is told otherwise, in percent.
+pub const MEMORY_PERCENT: u128 = 60;
+/// Smallest memory budget of a statement, in bytes.
+pub const MEMORY_LEAST_BYTES: usize = 16 << 20;
 /// Rows of the table `refusals`; what is beyond is counted in the footer.
 pub const REFUSALS: usize = 4_000_000;

@@ -454,9 +454,10 @@ fn scripts_come_from_files_and_standard_input() {
     std::fs::write(world.path().join("wrong.sq"), "FROM stars LIMIT 1;\n\n  FROM stars WHERE magg > 1;\n")
         .unwrap();
     let ran = world.run(&["query", "-f", "wrong.sq"]);
-    assert_eq!((ran.code, ran.out.lines().count()), (1, 2));
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "bound before the first statement runs");
     assert!(ran.err.contains("wrong.sq:3:20") && ran.err.contains("^^^^"), "{}", ran.err);
-    assert_eq!(world.run(&["check", "wrong.sq"]).code, 0);
+    let checked = world.run(&["check", "wrong.sq"]);
+    assert!(checked.code == 2 && checked.err.contains("wrong.sq:3:20"), "{}", checked.err);
     std::fs::write(world.path().join("bytes.sq"), b"FROM \xff").unwrap();
     let ran = world.run(&["query", "-f", "bytes.sq"]);
     assert!(ran.code == 2 && ran.err.contains("byte 5"), "{}", ran.err);
@@ -569,4 +570,47 @@ fn time_limits_and_interrupts_end_a_statement() {
     line.clear();
     err.read_line(&mut line).unwrap();
     assert_eq!(line, "error: interrupted\n");
+}
+
+#[test]
+fn scripts_are_checked_with_and_without_a_database() {
+    let world = World::new();
+    let write = |name: &str, text: &str| std::fs::write(world.path().join(name), text).unwrap();
+    write("good.sq", "LET m = 12;\nSELECT id FROM stars WHERE mag > $m;\n");
+    write("bad.sq", "SELECT idd FROM stars;\nSELECT id FORM stars;\nSELECT id FROM starz;\n");
+    write("param.sq", "SELECT id FROM stars WHERE mag > $faint;\n");
+    // arguments, code, what standard error says
+    let cases: &[(&[&str], u8, &[&str])] = &[
+        (&["check", "good.sq"], 0, &["2 statements", "nothing was run"]),
+        (&["check", "bad.sq"], 2, &["bad.sq:1:8", "bad.sq:2:11", "bad.sq:3:16", "3 mistakes"]),
+        (&["check", "param.sq"], 2, &["$faint has no value"]),
+        (&["-P", "faint=12", "check", "param.sq"], 0, &["1 statement"]),
+    ];
+    for (args, code, wants) in cases {
+        let ran = world.run(args);
+        assert_eq!((i32::from(*code), ran.out.as_str()), (ran.code, ""), "{args:?}: {}", ran.err);
+        wants.iter().for_each(|want| assert!(ran.err.contains(want), "{args:?}: {want}\n{}", ran.err));
+    }
+    let empty = World::empty();
+    std::fs::write(empty.path().join("bad.sq"), "SELECT idd FROM stars;\nSELECT id FORM stars;\n").unwrap();
+    let ran = empty.run(&["check", "bad.sq"]);
+    assert!(ran.code == 2 && ran.err.contains("no database") && ran.err.contains("1 mistake"), "{}", ran.err);
+}
+
+#[test]
+fn a_failed_first_import_leaves_nothing() {
+    let world = World::empty();
+    std::fs::write(world.path().join("ragged.csv"), "a,b\n1\n").unwrap();
+    let ran = world.run(&["new.sqk", "import", "catalog", "ragged.csv"]);
+    assert!(ran.code == 1 && ran.err.contains("line 2"), "{}: {}", ran.code, ran.err);
+    assert!(!world.path().join("new.sqk").exists());
+    let quakes = world.path().join("quakes");
+    std::fs::create_dir(&quakes).unwrap();
+    std::fs::write(quakes.join("a.dat"), "# 2021 3 1 12 0 0.00 35.0 -97.5 5.0 2.5 0 0 0 1\nANMO 1.2 1 P\n")
+        .unwrap();
+    std::fs::write(quakes.join("b.txt"), "no events here\n").unwrap();
+    let ran = world.run(&["new.sqk", "import", "events", "quakes"]);
+    assert!(ran.code == 3 && ran.err.contains("b.txt") && ran.err.contains("1 of 2 files"), "{}", ran.err);
+    let ran = world.run(&["new.sqk", "query", "FROM events", "-o", "events.xyz"]);
+    assert!(ran.code == 2 && ran.err.contains(".parquet"), "{}", ran.err);
 }

@@ -41,12 +41,18 @@ mod queries;
 
 /// Correlation: the real Ridgecrest pair through the whole program.
 mod correlate;
+/// Faults of data and of scripts, as a user is told of them.
+mod messages;
+/// Joins, matches and subqueries against the plain evaluation of their conditions.
+mod joins;
 /// Hints and pruning never change an answer.
 mod optimizer;
 /// The language, statement by statement, against golden answers.
 mod semantics;
 /// Catalogues: import, cones, crossmatches, with real and generated skies.
 mod sky;
+/// Threads and memory change no answer; what does not fit is refused by name.
+mod threads;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
 

@@ -7,6 +7,7 @@ use std::fs;
 use proptest::prelude::*;
 use starquake::database::Cancel;
 use starquake::engine::bind::{Binder, Context, query};
+use starquake::engine::budget::Budget;
 use starquake::engine::session::Notices;
 use starquake::engine::tables::Tables;
 use starquake::engine::{exec, optimize};
@@ -21,10 +22,10 @@ use crate::support::{Db, shown};
 const ROWS: u64 = 12_000;
 
 /// SplitMix64 (Steele, Lea and Flood, 2014, <https://doi.org/10.1145/2660193.2660195>).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -32,15 +33,15 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
-    fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
+    pub fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
         list[self.below(list.len() as u64) as usize]
     }
 }
@@ -184,11 +185,13 @@ fn an_optimized_plan_answers_as_the_plan_that_was_bound() {
     let snapshot = store.snapshot().expect("a snapshot");
     let tables = Tables::new(&snapshot);
     let (notices, cancel) = (Notices::default(), Cancel::default());
+    let budget = Budget::default();
     let context = Context {
         tables: &tables,
         session: &db.session,
         notices: &notices,
         cancel: &cancel,
+        budget: &budget,
         threads: None,
         analysis: None,
     };

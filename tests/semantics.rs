@@ -111,11 +111,15 @@ pub fn world() -> Db {
         ("station.dat", "ANMO 34.9459 -106.4572 1820\nTUC 32.3098 -110.7847 910\n"),
         ("inner.sq", "LET included = 42;\n"),
         ("broken.sq", "SELECT nothing FROM things;\n"),
+        ("notes.log", "a line of a log file\nanother line\n"),
     ];
     for (name, text) in files {
         fs::write(root.join(name), text).expect("a file");
     }
     archive(&root.join("arc"));
+    // Another archive, which has one of the files of the first.
+    fs::create_dir(root.join("arc2")).expect("a directory");
+    fs::copy(root.join("arc/a.mseed"), root.join("arc2/a.mseed")).expect("a copy");
     let dir = root.display();
     db.run(&format!(
         "IMPORT CATALOG '{dir}/things.csv' INTO things;
@@ -219,9 +223,13 @@ fn blessed(text: &str, answers: &[String]) -> String {
 }
 
 fn check(name: &str) {
+    check_in(name, world());
+}
+
+/// The answers of a golden file in a world.
+pub fn check_in(name: &str, mut db: Db) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let text = fs::read_to_string(&path).expect("a golden file");
-    let mut db = world();
     let cases = cases(&text);
     let answers: Vec<String> = cases.iter().map(|(statement, _)| answer(&mut db, statement)).collect();
     if std::env::var_os("STARQUAKE_BLESS").is_some() {
@@ -286,5 +294,6 @@ golden!(
     tables,
     statements,
     explain,
-    messages
+    messages,
+    messages_unhappy
 );

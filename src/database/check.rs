@@ -28,12 +28,15 @@ impl Database {
         let tables = Tables::new(&snapshot);
         let session = super::Session::default();
         let notices = Notices::default();
+        let budget = self.budget(&session)?;
+        let threads = self.threads(&session)?;
         let context = Context {
             tables: &tables,
             session: &session,
             notices: &notices,
             cancel: &self.cancel,
-            threads: self.pool.as_deref(),
+            budget: &budget,
+            threads: threads.as_deref(),
             analysis: None,
         };
         let mut all = vec![];
@@ -52,7 +55,8 @@ impl Database {
             let node = Node { plan, columns: out };
             let mut hash = ContentHash::new(&node.schema());
             let mut rows = 0;
-            for batch in exec::rows(&node, &context)? {
+            let mut batches = context.install(|| exec::rows(&node, &context))?;
+            while let Some(batch) = context.install(|| batches.next()) {
                 let batch = batch?;
                 rows += batch.num_rows() as u64;
                 hash.update(&batch)?;

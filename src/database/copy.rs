@@ -1,6 +1,6 @@
 //! COPY: the rows of a query into a file, written under a temporary name and renamed when whole.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufRead, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use arrow_array::Array;
@@ -17,15 +17,26 @@ use crate::error::{Diagnostic, Error, Result, Span};
 use crate::format::compress::{self, Method};
 use crate::format::hypodd::{DtccLink, write_dtcc};
 use crate::format::table::{FORMATS, Format, Writer};
+use crate::ingest::import::counted;
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Copy, CopyOption};
-use crate::model::table::Batch;
+use crate::limits::LINE_BYTES;
+use crate::model::table::{Batch, Schema};
 use crate::model::time::Time;
 
+/// Formats of a later version.
+const PLANNED: [&str; 7] = ["mseed", "sac", "growclust", "votable", "ecsv", "fits", "arrow"];
+/// Mode of a new file, before the umask.
+const NEW_FILE_MODE: u32 = 0o666;
+/// Characters of a header that a message shows.
+const HEADER_SHOWN: usize = 120;
+
 /// Where and how rows are written.
-struct Target {
-    path: PathBuf,
+pub(super) struct Target {
+    pub(super) path: PathBuf,
     format: OutFormat,
+    /// Of FORMAT, else of the path.
+    format_span: Span,
     compress: Option<Method>,
     replace: bool,
     append: bool,
@@ -41,28 +52,122 @@ impl Database {
     pub(super) fn copy(&self, copy: &Copy, run: &mut Run<'_>) -> Result<Outcome> {
         let (rows, outcome) = self.reading(run, |context, _| {
             let target = target(copy, context)?;
-            if target.path.exists() && !target.replace && !target.append {
-                let message = format!("{} is already there", target.path.display());
-                return Err(Diagnostic::new(message, copy.to.span)
-                    .help("add REPLACE to write over it")
-                    .into());
-            }
+            target.may_be_written(copy.to.span)?;
             let node = plan_of(&copy.query, context)?;
+            target.takes(&node.schema(), copy.to.span)?;
             let rows = write(&node, &target, context).map_err(|e| at_span(e, copy.to.span))?;
             Ok((rows, target.path, target.append))
         })?;
         let (rows, path, append) = rows;
         let verb = if append { "appended" } else { "wrote" };
-        Ok(Outcome { message: Some(format!("{verb} {rows} rows to {}", path.display())), ..outcome })
+        let message = format!("{verb} {} to {}", counted(rows as usize, "row"), path.display());
+        Ok(Outcome { message: Some(message), ..outcome })
     }
 }
 
-fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
+impl Target {
+    /// `to a.csv as csv, over the file that is there`
+    pub(super) fn outline(&self) -> String {
+        let format = match self.format {
+            OutFormat::Table(format) => format.name(),
+            OutFormat::HypoDd => "hypodd",
+        };
+        let how = match (self.path.exists(), self.append) {
+            (false, _) => "",
+            (true, true) => ", behind the rows that are there",
+            (true, false) => ", over the file that is there",
+        };
+        format!("to {} as {format}{how}", self.path.display())
+    }
+
+    /// An existing file is only written over, or longer, when that is said.
+    pub(super) fn may_be_written(&self, span: Span) -> Result<(), Diagnostic> {
+        let directory = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let metadata = match std::fs::symlink_metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return match std::fs::metadata(directory) {
+                    Ok(_) => Ok(()),
+                    Err(e) => {
+                        let message = format!("cannot write into {}: {e}", directory.display());
+                        Err(Diagnostic::new(message, span).help("make the directory first"))
+                    }
+                };
+            }
+            Err(e) => {
+                return Err(Diagnostic::new(format!("cannot write {}: {e}", self.path.display()), span));
+            }
+        };
+        let shown = self.path.display();
+        if metadata.is_dir() {
+            return Err(Diagnostic::new(format!("{shown} is a directory"), span).help("name a file in it"));
+        }
+        let target = if metadata.is_symlink() { std::fs::metadata(&self.path).ok() } else { Some(metadata) };
+        if target.is_none() {
+            return Err(Diagnostic::new(format!("{shown} is a link to a file that is not there"), span)
+                .help("name the file itself"));
+        }
+        if target.is_some_and(|t| !t.is_file()) {
+            return Err(Diagnostic::new(format!("{shown} is not a regular file"), span)
+                .help("for a pipe, let the query print its rows: starquake DB query '...' --format csv"));
+        }
+        if !self.replace && !self.append {
+            return Err(Diagnostic::new(format!("{shown} is already there"), span)
+                .help("add REPLACE to write over it, or APPEND to write behind its end"));
+        }
+        Ok(())
+    }
+
+    /// Rows of these columns can be written in the format, and behind what the file has.
+    pub(super) fn takes(&self, schema: &Schema, span: Span) -> Result<(), Diagnostic> {
+        let has = |name: &str| schema.columns.iter().any(|c| c.name == name);
+        let needed = ["event1", "event2", "network", "station", "phase", "dt", "weight"];
+        if self.format == OutFormat::HypoDd
+            && let Some(missing) = needed.iter().find(|n| !has(n))
+        {
+            let message = match has("event1") && has("n_links") {
+                true => "FORMAT hypodd of PAIRS (dt.ct) is not there yet".to_owned(),
+                false => format!("FORMAT hypodd needs the rows of CORRELATE: there is no column `{missing}`"),
+            };
+            return Err(Diagnostic::new(message, self.format_span)
+                .help("COPY CORRELATE events ... TO 'dt.cc' FORMAT hypodd; other rows as csv or parquet"));
+        }
+        if !self.append {
+            return Ok(());
+        }
+        let Some(line) = first_line(&self.path) else { return Ok(()) };
+        let wrong = |message: String, help: &str| Err(Diagnostic::new(message, span).help(help));
+        match self.format {
+            OutFormat::HypoDd if !line.trim_start().starts_with('#') => {
+                let message =
+                    format!("{} is no dt.cc: its first line does not start with #", self.path.display());
+                wrong(message, "REPLACE writes over it")
+            }
+            OutFormat::Table(format @ (Format::Csv | Format::Tsv)) => {
+                let mark = if format == Format::Csv { "," } else { "\t" };
+                let names: Vec<&str> = schema.columns.iter().map(|c| c.name.as_str()).collect();
+                let header = names.join(mark);
+                if line.replace('"', "") == header.replace('"', "") {
+                    return Ok(());
+                }
+                let shown: String = line.chars().take(HEADER_SHOWN).collect();
+                let message = format!("{} has other columns: {shown}", self.path.display());
+                let help =
+                    format!("these rows have {}; SELECT the same columns, or REPLACE", names.join(", "));
+                wrong(message, &help)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
     let path = PathBuf::from(Binder::new(*context).text(&copy.to)?);
     let mut target = Target {
         format: OutFormat::Table(Format::of_path(&path).unwrap_or(Format::Csv)),
         compress: Method::of_path(&path),
         path,
+        format_span: copy.to.span,
         replace: false,
         append: false,
     };
@@ -71,6 +176,7 @@ fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
         match option {
             CopyOption::Format(name) => {
                 target.format = out_format(&name.text, name.span)?;
+                target.format_span = name.span;
                 is_stated = true;
             }
             CopyOption::Replace(_) => target.replace = true,
@@ -87,10 +193,25 @@ fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
             CopyOption::Station(name) => return Err(later("STATION", name.span).into()),
         }
     }
+    if let (Some(CopyOption::Append(span)), true) =
+        (copy.options.iter().find(|o| matches!(o, CopyOption::Append(_))), target.replace)
+    {
+        return Err(Diagnostic::new("REPLACE and APPEND exclude each other", *span)
+            .help("REPLACE writes over the file, APPEND behind its end")
+            .into());
+    }
+    if !is_stated && target.path.is_dir() {
+        let message = format!("{} is a directory", target.path.display());
+        return Err(Diagnostic::new(message, copy.to.span).help("name a file in it").into());
+    }
+    let ending = target.path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+    if !is_stated && PLANNED.contains(&ending.as_str()) {
+        return Err(later(&format!("FORMAT {ending}"), copy.to.span).into());
+    }
     if !is_stated {
         let message = format!("the name {} does not tell a format", target.path.display());
         return Err(Diagnostic::new(message, copy.to.span)
-            .help(format!("add FORMAT and one of {}", format_names().join(", ")))
+            .help(format!("end it in .csv, .parquet ..., or add FORMAT and one of {}", format_names().join(", ")))
             .into());
     }
     let is_text = match target.format {
@@ -131,8 +252,7 @@ fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
     if let Some(format) = Format::find(name) {
         return Ok(OutFormat::Table(format));
     }
-    let planned = ["mseed", "sac", "growclust", "votable", "ecsv", "fits"];
-    if planned.iter().any(|p| p.eq_ignore_ascii_case(name)) {
+    if PLANNED.iter().any(|p| p.eq_ignore_ascii_case(name)) {
         return Err(later(&format!("FORMAT {}", name.to_ascii_lowercase()), span));
     }
     let error = Diagnostic::new(format!("unknown format `{name}`"), span);
@@ -142,39 +262,49 @@ fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
     })
 }
 
+/// The first line of a file that has one, without its end.
+fn first_line(path: &Path) -> Option<String> {
+    let file = std::fs::File::open(path).ok()?;
+    let mut line = vec![];
+    std::io::BufReader::new(file.take(LINE_BYTES as u64)).read_until(b'\n', &mut line).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    let line = line.trim_start_matches('\u{FEFF}').trim_end_matches(['\n', '\r']);
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
 fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<u64> {
-    let directory = target.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What a link points to is written, the link stays.
+    let path = std::fs::canonicalize(&target.path).unwrap_or_else(|_| target.path.clone());
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::metadata(directory).map_err(|e| Error::io("write into", directory, e))?;
+    let before = std::fs::metadata(&path).ok().map(|m| m.permissions());
     let mut temporary = tempfile::Builder::new()
         .prefix(".starquake-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(NEW_FILE_MODE))
         .tempfile_in(directory)
-        .map_err(|e| Error::io("create", &target.path, e.kind().into()))?;
-    let mut old = match std::fs::read(&target.path) {
+        .map_err(|e| Error::io("create", &path, e.kind().into()))?;
+    let mut old = match std::fs::read(&path) {
         _ if !target.append => vec![],
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => vec![],
-        read => read.map_err(|e| Error::io("read", &target.path, e))?,
+        read => read.map_err(|e| Error::io("read", &path, e))?,
     };
     if old.last().is_some_and(|last| *last != b'\n') {
         old.push(b'\n');
     }
-    temporary.write_all(&old).map_err(|e| Error::io("write", &target.path, e))?;
-    let file = temporary.as_file().try_clone().map_err(|e| Error::io("write", &target.path, e))?;
+    temporary.write_all(&old).map_err(|e| Error::io("write", &path, e))?;
+    let file = temporary.as_file().try_clone().map_err(|e| Error::io("write", &path, e))?;
     let out = Box::new(BufWriter::with_capacity(1 << 20, file));
-    let out = compress::with(target.compress, out).map_err(|e| Error::io("write", &target.path, e))?;
+    let out = compress::with(target.compress, out).map_err(|e| Error::io("write", &path, e))?;
     let rows = match target.format {
         OutFormat::HypoDd => write_hypodd(node, out, context)?,
-        OutFormat::Table(format) => write_table(node, (format, &target.path, !old.is_empty()), out, context)?,
+        OutFormat::Table(format) => write_table(node, (format, &path, !old.is_empty()), out, context)?,
     };
-    temporary.as_file().sync_all().map_err(|e| Error::io("fsync", &target.path, e))?;
-    set_mode(temporary.path());
-    temporary.persist(&target.path).map_err(|e| Error::io("rename", &target.path, e.error))?;
+    if let Some(permissions) = before {
+        let _ = temporary.as_file().set_permissions(permissions);
+    }
+    temporary.as_file().sync_all().map_err(|e| Error::io("fsync", &path, e))?;
+    temporary.persist(&path).map_err(|e| Error::io("rename", &path, e.error))?;
     Ok(rows)
-}
-
-/// A temporary file is private; an output has the mode of any new file.
-fn set_mode(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644));
 }
 
 fn write_table(
@@ -191,7 +321,8 @@ fn write_table(
     };
     let mut writer = Writer::new(format, path, &node.schema(), out)?;
     let mut rows = 0;
-    for batch in exec::rows(node, context)? {
+    let mut batches = context.install(|| exec::rows(node, context))?;
+    while let Some(batch) = context.install(|| batches.next()) {
         let batch = batch?;
         context.cancel.check()?;
         rows += batch.num_rows() as u64;

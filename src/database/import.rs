@@ -1,114 +1,104 @@
 //! IMPORT, REFRESH, SHOW CHANGES, DROP, COMPACT: the statements that bring data in or let it go.
 
-use std::collections::BTreeMap;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
+use super::request::{self, Request};
 use super::{Database, Outcome, Run, give_batch};
-use crate::engine::bind::source::later;
+use crate::engine::bind::Context;
 use crate::engine::bind::verbs::at_span;
-use crate::engine::bind::{Binder, Context};
-use crate::engine::scope::Scope;
-use crate::engine::show::text_table;
-use crate::engine::tables::shown_bytes;
+use crate::engine::show::{text_table, with_integers};
+use crate::engine::tables::{BUILT_IN, shown_bytes};
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::index::archive::Archive;
-use crate::ingest::import::catalog::{Request as CatalogRequest, import_catalog};
-use crate::ingest::import::events::{Request as EventRequest, import_events, import_stations};
-use crate::ingest::import::{Existing, Imported, absolute, counted, default_name, put_source, spelled};
-use crate::ingest::refresh::{self, Job, Report};
-use crate::lang::syntax::{Ident, Import, ImportKind, ImportOption as O, Name};
+use crate::ingest::import::catalog::import_catalog;
+use crate::ingest::import::events::{import_events, import_stations};
+use crate::ingest::import::{Imported, counted, put_source};
+use crate::ingest::refresh::{self, ChangeKind, Job, Report};
+use crate::lang::diagnostic::nearest;
+use crate::lang::syntax::{Ident, Import, Name};
 use crate::model::time::Time;
-use crate::store::{SourceEntry, Writer};
+use crate::progress::Progress;
+use crate::store::{Catalogue, SourceEntry, Writer};
 
 impl Database {
     pub(super) fn run_import(&self, import: &Import, span: Span, run: &mut Run<'_>) -> Result<Outcome> {
-        let (path, _) = self.reading(run, |context, _| Binder::new(*context).text(&import.path))?;
-        let path = PathBuf::from(path);
+        let (request, _) = self.reading(run, |context, _| request::of(import, context))?;
         let mut writer = self.writer(span, run)?;
-        let done = match import.kind {
-            ImportKind::Waveforms => return self.import_waveforms(&mut writer, import, &path, run),
-            ImportKind::Catalog => {
-                let request = self.catalog_request(import, path, run)?;
-                import_catalog(&mut writer, &request, (run.progress, &|| self.cancel.check()))
+        let done = match &request {
+            Request::Waveforms(request) => return self.import_waveforms(&mut writer, request, run),
+            Request::Catalog(request) => {
+                import_catalog(&mut writer, request, (run.progress, &|| self.cancel.check()))
             }
-            ImportKind::Events => {
-                import_events(&mut writer, &event_request(import, &path)?, &|| self.cancel.check())
-            }
-            ImportKind::Stations => {
-                import_stations(&mut writer, &event_request(import, &path)?, &|| self.cancel.check())
-            }
+            Request::Events(request) => import_events(&mut writer, request, &|| self.cancel.check()),
+            Request::Stations(request) => import_stations(&mut writer, request, &|| self.cancel.check()),
         };
-        let Imported { message, notices, problems } = done.map_err(|e| at_span(e, import.path.span))?;
+        let Imported { message, notices, problems } =
+            done.map_err(|e| request::at_path(e, import.path.span))?;
         Ok(Outcome { message: Some(message), notices, unreadable: problems, ..Outcome::default() })
     }
 
     fn import_waveforms(
         &self,
         writer: &mut Writer,
-        import: &Import,
-        path: &Path,
+        request: &request::Waveforms,
         run: &mut Run<'_>,
     ) -> Result<Outcome> {
-        let mut name = default_name(path);
-        let mut options = BTreeMap::new();
-        for option in &import.options {
-            match option {
-                O::Into(ident) => name = ident.text.clone(),
-                O::Layout(layout, _) => drop(options.insert("layout".to_owned(), layout.clone())),
-                O::Replace(_) | O::Append(_) => {}
-                O::Where(e) => return Err(later("WHERE of IMPORT WAVEFORMS", e.span).into()),
-                O::Near(_, e) => return Err(later("NEAR of IMPORT WAVEFORMS", e.span).into()),
-                _ => return Err(Diagnostic::new("this option is not for waveforms", import.path.span).into()),
-            }
-        }
-        let name = spelled(writer.catalogue(), &name);
-        let root = absolute(path)?;
-        if let Err(error) = std::fs::metadata(&root) {
-            let message = format!("cannot reach {}: {error}", root.display());
-            return Err(Diagnostic::new(message, import.path.span).into());
-        }
+        let span = request.span;
+        let entry = request.source(writer.catalogue())?;
+        let name = entry.name.clone();
         let old = writer.catalogue().source(&name).cloned();
-        if let Some(old) = old.as_ref().filter(|o| o.kind != "waveforms") {
-            let message = format!("`{name}` is already the name of {}", old.kind);
-            return Err(Diagnostic::new(message, import.path.span)
-                .help("choose another name with INTO")
-                .into());
-        }
         // A known source whose root has moved keeps its rows; its files are compared anew.
-        let root = root.as_os_str().as_bytes().to_vec();
-        if old.as_ref().is_none_or(|o| o.root != root) {
-            let entry = SourceEntry {
-                name: name.clone(),
-                kind: "waveforms".to_owned(),
-                root,
-                options,
-                last_refresh: None,
-            };
-            if old.is_some() {
-                self.check_new_root(writer, &entry, run).map_err(|e| at_span(e, import.path.span))?;
+        if old.as_ref().is_none_or(|o| o.root != entry.root) {
+            if let Some(old) = &old {
+                self.check_new_root(writer, (old, &entry), (request, run)).map_err(|e| e.at(span))?;
             }
             let mut catalogue = writer.catalogue().clone();
             put_source(&mut catalogue, entry);
             writer.commit(catalogue)?;
         }
         let report = self.refresh_one(writer, &name, false, run)?;
-        Ok(outcome(&[(name, report)]))
+        let archive = Archive::open(writer.catalogue(), writer)?;
+        let mut outcome = outcome(&[(name.clone(), report)]);
+        outcome.notices.extend(if request.is_sds { misplaced(&archive, &name) } else { None });
+        Ok(outcome)
     }
 
-    /// A new root that is empty or cannot be listed is refused before anything points to it.
-    fn check_new_root(&self, writer: &Writer, entry: &SourceEntry, run: &Run<'_>) -> Result<()> {
+    /// A new root that is empty, cannot be listed, or lacks known files is refused before anything points to it.
+    fn check_new_root(
+        &self,
+        writer: &Writer,
+        (old, entry): (&SourceEntry, &SourceEntry),
+        (request, run): (&request::Waveforms, &Run<'_>),
+    ) -> Result<()> {
+        let archive = Archive::open(writer.catalogue(), writer)?;
+        let plan = self.plan_of_refresh(&archive, entry, run.progress)?;
+        let count = |kind| plan.changes.iter().filter(|c| c.kind == kind).count();
+        let removed = count(ChangeKind::Removed);
+        if removed == 0 || request.replace {
+            return Ok(());
+        }
+        let root = refresh::root_path(old);
+        Err(Error::refused(
+            format!(
+                "`{}` has the files of {}, and {} not below {}",
+                entry.name,
+                root.display(),
+                if removed == 1 { "1 of them is".to_owned() } else { format!("{removed} of them are") },
+                refresh::root_path(entry).display()
+            ),
+            "another archive gets a name of its own: INTO name; REPLACE moves this one and drops those files",
+        ))
+    }
+
+    /// What a refresh would find.
+    pub(super) fn plan_of_refresh(
+        &self,
+        archive: &Archive,
+        source: &SourceEntry,
+        progress: &dyn Progress,
+    ) -> Result<refresh::Plan> {
         let cancel = || self.cancel.check();
         let path = std::path::absolute(self.store.path()).unwrap_or_else(|_| self.path());
-        let job = Job {
-            source: &entry.name,
-            full: false,
-            database: &path,
-            cancel: &cancel,
-            progress: run.progress,
-        };
-        let archive = Archive::open(writer.catalogue(), writer)?;
-        refresh::plan(&archive, entry, &job).map(|_| ())
+        let job = Job { source: &source.name, full: false, database: &path, cancel: &cancel, progress };
+        refresh::plan(archive, source, &job)
     }
 
     fn refresh_one(&self, writer: &mut Writer, name: &str, full: bool, run: &Run<'_>) -> Result<Report> {
@@ -140,24 +130,16 @@ impl Database {
         let (rows, outcome) = self.reading(run, |context: &Context<'_>, run| {
             let snapshot = context.tables.snapshot;
             let archive = Archive::open(snapshot.catalogue(), snapshot)?;
-            let cancel = || self.cancel.check();
-            let path = std::path::absolute(self.store.path()).unwrap_or_else(|_| self.path());
             let mut rows = vec![];
+            let mut sizes = vec![];
             for source in waveform_sources(&snapshot.catalogue().sources, name)? {
-                let job = Job {
-                    source: &source.name,
-                    full: false,
-                    database: &path,
-                    cancel: &cancel,
-                    progress: run.progress,
-                };
-                let plan = refresh::plan(&archive, &source, &job)?;
+                let plan = self.plan_of_refresh(&archive, &source, run.progress)?;
+                sizes.extend(plan.changes.iter().map(|c| c.size().and_then(|s| i64::try_from(s).ok())));
                 rows.extend(plan.changes.iter().map(|c| {
                     vec![
                         Some(source.name.clone()),
                         Some(c.kind.name().to_owned()),
                         Some(shown_bytes(&c.path)),
-                        c.size().map(|s| s.to_string()),
                         c.mtime_ns().map(|t| Time(t).to_string()),
                     ]
                 }));
@@ -165,7 +147,8 @@ impl Database {
                     context.notices.warn(format!("{}: {reason}", shown_bytes(directory)));
                 }
             }
-            give_batch(&text_table(&["source", "change", "path", "size", "mtime"], rows)?, run.output)
+            let texts = text_table(&["source", "change", "path", "mtime"], rows)?;
+            give_batch(&with_integers(&texts, 3, ("size", sizes))?, run.output)
         })?;
         Ok(Outcome { rows: Some(rows), ..outcome })
     }
@@ -180,20 +163,12 @@ impl Database {
         let mut writer = self.writer(span, run)?;
         let last = name.parts.last().map_or("", |p| &p.text).to_owned();
         let mut catalogue = writer.catalogue().clone();
-        let same = |other: &str| other.eq_ignore_ascii_case(&last);
-        let is_source = catalogue.sources.iter().any(|s| same(&s.name));
-        let is_catalog = catalogue.tables.iter().any(|t| same(&t.name) && t.kind == "catalog");
-        if !is_source && !is_catalog {
+        if !drop_from(&mut catalogue, &last) {
             if if_exists {
                 return Ok(Outcome { message: Some(format!("there is no `{last}`")), ..Outcome::default() });
             }
-            return Err(Diagnostic::new(format!("there is no table or source `{last}`"), name.span)
-                .help("SHOW TABLES and SHOW SOURCES list what is there")
-                .into());
+            return Err(nothing_to_drop(&last, name.span).into());
         }
-        catalogue.tables.retain(|t| !(same(&t.name) && t.kind == "catalog"));
-        catalogue.tables.iter_mut().for_each(|t| t.segments.retain(|s| !same(&s.source)));
-        catalogue.sources.retain(|s| !same(&s.name));
         writer.commit(catalogue)?;
         Ok(Outcome { message: Some(format!("dropped `{last}`")), ..Outcome::default() })
     }
@@ -207,87 +182,74 @@ impl Database {
         let message = format!("compacted {}", counted(sources.len(), "source"));
         Ok(Outcome { message: Some(message), ..Outcome::default() })
     }
-
-    fn catalog_request(&self, import: &Import, path: PathBuf, run: &mut Run<'_>) -> Result<CatalogRequest> {
-        let mut request = CatalogRequest { path, ..CatalogRequest::default() };
-        let column = |name: &Name| name.parts.last().map_or(String::new(), |p| p.text.clone());
-        for option in &import.options {
-            match option {
-                O::Into(ident) => request.name = Some(ident.text.clone()),
-                O::Key(name) => request.key = Some(column(name)),
-                O::Position(a, b) => request.position = Some((column(a), column(b))),
-                O::Units(units) => {
-                    request.units = units.iter().map(|(c, u, _)| (column(c), u.clone())).collect()
-                }
-                O::SortedBy(names) => request.sorted_by = names.iter().map(column).collect(),
-                O::Append(_) => request.existing = Existing::Append,
-                O::Replace(_) => request.existing = Existing::Replace,
-                O::Nulls(nulls) => {
-                    for (name, e) in nulls {
-                        let scope = Scope::default();
-                        let (value, _) = self.reading(run, |context, _| {
-                            let binder = Binder::new(*context);
-                            crate::engine::bind::expr::ExprBinder {
-                                binder: &binder,
-                                scope: &scope,
-                                grouping: None,
-                            }
-                            .scalar(e)
-                        })?;
-                        let number =
-                            value.number().ok_or_else(|| Diagnostic::new("NULLS takes numbers", e.span))?;
-                        request.nulls.push((column(name), number));
-                    }
-                }
-                O::Frame(name) if name.text.eq_ignore_ascii_case("icrs") => {}
-                O::Frame(name) => return Err(later("a FRAME other than icrs", name.span).into()),
-                O::EpochYear(n) => {
-                    let (year, _) = self.reading(run, |context, _| Binder::new(*context).figure(n))?;
-                    request.properties.insert("epoch".to_owned(), year);
-                }
-                O::EpochColumn(n) => drop(request.properties.insert("epoch".to_owned(), column(n))),
-                O::Motion(a, b) => {
-                    request.properties.insert("motion".to_owned(), format!("{},{}", column(a), column(b)));
-                }
-                O::Time(name, _) => drop(request.properties.insert("time".to_owned(), column(name))),
-                O::Where(e) => return Err(later("WHERE of IMPORT CATALOG", e.span).into()),
-                O::Format(_) => {}
-                O::Layout(_, span) => return Err(Diagnostic::new("LAYOUT is for waveforms", *span).into()),
-                O::Near(_, e) => return Err(Diagnostic::new("NEAR is for waveforms", e.span).into()),
-            }
-        }
-        Ok(request)
-    }
 }
 
-fn event_request<'a>(import: &'a Import, path: &'a Path) -> Result<EventRequest<'a>> {
-    let mut request = EventRequest { path, name: None, format: None, existing: Existing::Refuse };
-    for option in &import.options {
-        match option {
-            O::Into(ident) => request.name = Some(&ident.text),
-            O::Format(ident) => request.format = Some(&ident.text),
-            O::Append(_) => request.existing = Existing::Append,
-            O::Replace(_) => request.existing = Existing::Replace,
-            _ => {
-                return Err(Diagnostic::new("this option is not for events or stations", import.path.span)
-                    .help("INTO, FORMAT, APPEND, REPLACE")
-                    .into());
-            }
-        }
+/// Says which waveform files do not lie at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY.
+/// Source: SeisComP data structure (SDS) 1.0.
+fn misplaced(archive: &Archive, source: &str) -> Option<String> {
+    let mut elsewhere = vec![];
+    for part in archive.parts.iter().filter(|p| p.source == source) {
+        let files = (0..part.file_count() as u32).filter(|f| part.is_alive(*f) && part.state(*f) != "other");
+        elsewhere.extend(files.map(|f| shown_bytes(part.path(f))).filter(|path| !is_sds(path)));
     }
-    Ok(request)
+    let first = elsewhere.iter().min()?;
+    let count = counted(elsewhere.len(), "file");
+    Some(format!(
+        "LAYOUT SDS: {count} not at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY, indexed all the same; the first is {first}"
+    ))
+}
+
+fn is_sds(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let [year, network, station, channel, name] = parts.as_slice() else { return false };
+    let name: Vec<&str> = name.split('.').collect();
+    let [net, sta, _, cha, kind, in_year, day] = name.as_slice() else { return false };
+    let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
+    (net, sta, in_year) == (network, station, year)
+        && *channel == format!("{cha}.{kind}")
+        && is_number(year, 4)
+        && is_number(day, 3)
+}
+
+/// Takes a table or source out; false when there is none of that name.
+pub(super) fn drop_from(catalogue: &mut Catalogue, name: &str) -> bool {
+    let same = |other: &str| other.eq_ignore_ascii_case(name);
+    let is_source = catalogue.sources.iter().any(|s| same(&s.name));
+    let is_catalog = catalogue.tables.iter().any(|t| same(&t.name) && t.kind == "catalog");
+    catalogue.tables.retain(|t| !(same(&t.name) && t.kind == "catalog"));
+    catalogue.tables.iter_mut().for_each(|t| t.segments.retain(|s| !same(&s.source)));
+    catalogue.sources.retain(|s| !same(&s.name));
+    is_source || is_catalog
+}
+
+pub(super) fn nothing_to_drop(name: &str, span: Span) -> Diagnostic {
+    let error = Diagnostic::new(format!("there is no table or source `{name}`"), span);
+    match BUILT_IN.iter().find(|b| b.eq_ignore_ascii_case(name)) {
+        Some(built_in) => Diagnostic {
+            message: format!("`{built_in}` is a built-in table and cannot be dropped"),
+            ..error.help("DROP TABLE takes a source out of it: SHOW SOURCES lists them")
+        },
+        None => error.help("SHOW TABLES and SHOW SOURCES list what is there"),
+    }
 }
 
 /// The named source of waveforms, or all of them.
-fn waveform_sources(sources: &[SourceEntry], name: Option<&Ident>) -> Result<Vec<SourceEntry>> {
+pub(super) fn waveform_sources(sources: &[SourceEntry], name: Option<&Ident>) -> Result<Vec<SourceEntry>> {
     let is_wanted =
         |s: &&SourceEntry| s.kind == "waveforms" && name.is_none_or(|n| s.name.eq_ignore_ascii_case(&n.text));
     let found: Vec<SourceEntry> = sources.iter().filter(is_wanted).cloned().collect();
     match (found.is_empty(), name) {
-        (true, Some(name)) => Err(Error::from(
-            Diagnostic::new(format!("there is no source of waveforms `{}`", name.text), name.span)
-                .help("SHOW SOURCES lists them; catalogues and events are imported again with REPLACE"),
-        )),
+        (true, Some(name)) => {
+            let error =
+                Diagnostic::new(format!("there is no source of waveforms `{}`", name.text), name.span);
+            let names = sources.iter().filter(|s| s.kind == "waveforms").map(|s| s.name.as_str());
+            let help = match nearest(&name.text, names) {
+                Some(near) => format!("did you mean `{near}`? (SHOW SOURCES lists them)"),
+                None => "SHOW SOURCES lists them; catalogues and events are imported again with REPLACE"
+                    .to_owned(),
+            };
+            Err(Error::from(error.help(help)))
+        }
         _ => Ok(found),
     }
 }

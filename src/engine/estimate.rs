@@ -30,7 +30,7 @@ fn expected(node: &Node, context: &Context<'_>) -> Result<Option<f64>> {
         Plan::Scan(scan) => stored(scan, context)?.map(|f| f.kept as f64),
         Plan::Shared(shared) => of(&shared.node)?,
         Plan::Filter { input, predicate } => filtered(input, predicate, context)?,
-        Plan::Project { input, .. } => of(input)?,
+        Plan::Project { input, .. } | Plan::Apply { input, .. } => of(input)?,
         Plan::Aggregate { input, keys, .. } => match keys.len() {
             0 => Some(1.0),
             n => of(input)?.map(|rows| rows.min(GROUPS.powi(i32::try_from(n).unwrap_or(i32::MAX)))),
@@ -47,7 +47,8 @@ fn expected(node: &Node, context: &Context<'_>) -> Result<Option<f64>> {
             SetKind::Except => l,
         }),
         Plan::Join { kind, left, right, on } => pair(of(left)?, of(right)?).map(|(l, r)| {
-            let pairs = if on.equal.is_empty() { l * r * SHARE } else { l.max(r) };
+            let is_loop = on.equal.is_empty() && on.interval.is_none() && on.near.is_none();
+            let pairs = if is_loop { l * r * SHARE } else { l.max(r) };
             of_kind(*kind, l, pairs)
         }),
         Plan::Match(m) => of(&m.left)?.map(|l| {

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatchOptions;
 use arrow_schema::Schema as ArrowSchema;
-use rayon::prelude::*;
 
 use super::bind::Context;
+use super::budget::batch_bytes;
 use super::expr::{Expr, arrow_error};
-use super::ops::{aggregate, archive, join, matching, relate, scan, sort};
-use super::plan::{Node, Plan, SortKey};
+use super::ops::{aggregate, apply, archive, hash_join, join, matching, relate, scan, sort};
+use super::plan::{Node, Plan};
+use super::stream::{Tasks, in_order, ready, then};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::model::table::{Batch, Schema};
 
-/// Batches of a plan, in order.
-pub type Rows<'a> = Box<dyn Iterator<Item = Result<Batch>> + Send + 'a>;
+pub use super::stream::Rows;
 
 /// One row without columns.
 pub fn one_row() -> Result<Batch> {
@@ -24,18 +24,41 @@ pub fn one_row() -> Result<Batch> {
     Batch::try_new_with_options(Arc::new(ArrowSchema::empty()), vec![], &options).map_err(arrow_error)
 }
 
-/// All rows of a plan.
+/// All rows of a plan; their memory is the statement's to its end.
 pub fn collect(node: &Node, context: &Context<'_>) -> Result<Vec<Batch>> {
-    rows(node, context)?.filter(|b| b.as_ref().map_or(true, |b| b.num_rows() > 0)).collect()
+    context.install(|| {
+        let mut kept = vec![];
+        for batch in rows(node, context)? {
+            let batch = batch?;
+            if batch.num_rows() > 0 {
+                context.budget.take(node.plan.holder(), batch_bytes(&batch))?;
+                kept.push(batch);
+            }
+        }
+        Ok(kept)
+    })
 }
 
 /// All rows of a plan as one batch.
 pub fn collect_one(node: &Node, context: &Context<'_>) -> Result<Batch> {
-    one(node, collect(node, context)?)
+    let batches = collect(node, context)?;
+    // The parts and the whole are there at the same time.
+    let mut held = context.budget.hold(node.plan.holder());
+    if batches.len() > 1 {
+        held.set(batches.iter().map(batch_bytes).sum())?;
+    }
+    one(node, batches)
 }
 
-/// Several batches as one.
+/// Several batches as one. Operators that need all rows number them by 32 bits.
 pub fn one(node: &Node, batches: Vec<Batch>) -> Result<Batch> {
+    if batches.iter().map(Batch::num_rows).sum::<usize>() >= u32::MAX as usize {
+        return Err(Error::Limit {
+            what: "a table in memory".to_owned(),
+            limit: format!("{} rows", u32::MAX),
+            help: "filter before this step, or go through the table in parts".to_owned(),
+        });
+    }
     match batches.as_slice() {
         [] => Ok(node.schema().empty()),
         [one] => Ok(one.clone()),
@@ -62,7 +85,9 @@ fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
     match &node.plan {
         Plan::One => Ok(Box::new(std::iter::once(one_row()))),
         Plan::Rows(batches) => Ok(Box::new(batches.iter().cloned().map(Ok))),
-        Plan::Scan(plan) => scan::scan(plan, node, context),
+        Plan::Scan(_) | Plan::Filter { .. } | Plan::Project { .. } => {
+            Ok(Box::new(in_order(work(node, context)?, context, Ok)))
+        }
         Plan::Shared(shared) => {
             if shared.rows.get().is_none() {
                 let rows = collect(&shared.node, context)?;
@@ -71,37 +96,33 @@ fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
             let rows = shared.rows.get().map_or(&[][..], |r| r.as_slice());
             Ok(Box::new(rows.iter().cloned().map(Ok)))
         }
-        Plan::Filter { input, predicate } => map_parallel(rows(input, context)?, context, |batch| {
-            let mask = predicate.condition(&batch)?;
-            arrow_select::filter::filter_record_batch(&batch, &mask).map_err(arrow_error)
-        }),
-        Plan::Project { input, exprs } => {
-            let schema = node.schema();
-            map_parallel(rows(input, context)?, context, move |batch| project(&batch, exprs, &schema))
-        }
         Plan::Aggregate { input, keys, aggregates } => {
-            let batch = aggregate::aggregate(rows(input, context)?, keys, aggregates, &node.schema())?;
-            Ok(chunks(batch))
+            aggregate::aggregate(tasks(input, context)?, keys, aggregates, (&node.schema(), context))
         }
-        Plan::Sort { input, keys, top } => {
-            let batch = match top {
-                Some(top) if *top <= limits::BATCH_ROWS => first_rows(input, keys, *top, context)?,
-                _ => sort::sort(&collect_one(input, context)?, keys, *top)?,
-            };
-            Ok(chunks(batch))
-        }
+        Plan::Sort { input, keys, top } => match top {
+            Some(top) if *top <= limits::BATCH_ROWS => {
+                Ok(chunks(sort::first(tasks(input, context)?, (keys, *top), (&input.schema(), context))?))
+            }
+            _ => sort::sorted(tasks(input, context)?, (keys, *top), (&input.schema(), context)),
+        },
         Plan::Limit { input, offset, count } => Ok(limit(rows(input, context)?, *offset, *count)),
-        Plan::Distinct(input) => Ok(relate::distinct(rows(input, context)?)),
+        Plan::Distinct(input) => Ok(relate::distinct(tasks(input, context)?, context)),
         Plan::SetOp { kind, all, left, right } => {
             let schema = node.schema();
             let (left, right) = (rows(left, context)?, rows(right, context)?);
-            relate::set_op((*kind, *all), left, right, &schema)
+            relate::set_op((*kind, *all), left, right, (&schema, context))
+        }
+        Plan::Join { kind, left, right, on } if hash_join::can(on) => {
+            hash_join::join(*kind, (left, right), on, (node.schema(), context))
         }
         Plan::Join { kind, left, right, on } => {
             let (left, right) = (collect_one(left, context)?, collect_one(right, context)?);
-            join::join(*kind, (left, right), on, (&node.schema(), context))
+            join::pairs::run(*kind, (left, right), on, (&node.schema(), context))
         }
         Plan::Match(plan) => matching::run(plan, node, context),
+        Plan::Apply { input, outer, query } => {
+            Ok(apply::apply(rows(input, context)?, outer, query, (node.schema(), context)))
+        }
         Plan::Gaps { codes, during, longer_ns, tolerance_samples } => {
             let archive = context.tables.archive()?;
             let batch = archive::gaps(archive, (codes, *during), (*longer_ns, *tolerance_samples), context)?;
@@ -117,22 +138,25 @@ fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
     }
 }
 
-/// The first `top` rows in order, without holding all of them: of each batch only its own first rows stay.
-fn first_rows(input: &Node, keys: &[SortKey], top: usize, context: &Context<'_>) -> Result<Batch> {
-    let mut kept: Vec<Batch> = vec![];
-    let mut waiting = 0;
-    for batch in rows(input, context)? {
-        let batch = sort::sort(&batch?, keys, Some(top))?;
-        waiting += batch.num_rows();
-        kept.push(batch);
-        if waiting > 8 * limits::BATCH_ROWS {
-            context.cancel.check()?;
-            // Kept rows come in input order among equals, so a stable sort of them keeps it.
-            kept = vec![sort::sort(&one(input, kept)?, keys, Some(top))?];
-            waiting = kept.iter().map(Batch::num_rows).sum();
+/// The rows of a plan as work to be done: what needs no other rows than its own batch is done by whoever takes the
+/// batch up. Where the statement is analysed, the rows of each node are counted first.
+pub fn tasks<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Tasks<'a>> {
+    if context.analysis.is_some() { Ok(ready(rows(node, context)?)) } else { work(node, context) }
+}
+
+fn work<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Tasks<'a>> {
+    match &node.plan {
+        Plan::Scan(plan) => scan::scan(plan, node, context),
+        Plan::Filter { input, predicate } => Ok(then(tasks(input, context)?, |batch| {
+            let mask = predicate.condition(&batch)?;
+            arrow_select::filter::filter_record_batch(&batch, &mask).map_err(arrow_error)
+        })),
+        Plan::Project { input, exprs } => {
+            let schema = Arc::new(node.schema());
+            Ok(then(tasks(input, context)?, move |batch| project(&batch, exprs, &schema)))
         }
+        _ => Ok(ready(rows(node, context)?)),
     }
-    sort::sort(&one(input, kept)?, keys, Some(top))
 }
 
 /// Columns of a projection, in the types of `schema`.
@@ -156,43 +180,6 @@ pub fn chunks<'a>(batch: Batch) -> Rows<'a> {
     let rows = batch.num_rows();
     let starts = (0..rows).step_by(limits::BATCH_ROWS);
     Box::new(starts.map(move |start| Ok(batch.slice(start, limits::BATCH_ROWS.min(rows - start)))))
-}
-
-/// Applies `f` to some batches at a time on all threads and yields the results in order.
-fn map_parallel<'a>(
-    input: Rows<'a>,
-    context: &'a Context<'a>,
-    f: impl Fn(Batch) -> Result<Batch> + Send + Sync + 'a,
-) -> Result<Rows<'a>> {
-    let width = rayon::current_num_threads() * 2;
-    let mut input = input;
-    let mut ready: std::collections::VecDeque<Result<Batch>> = std::collections::VecDeque::new();
-    Ok(Box::new(std::iter::from_fn(move || {
-        if ready.is_empty() {
-            if let Err(error) = context.cancel.check() {
-                return Some(Err(error));
-            }
-            let mut batches = vec![];
-            for batch in input.by_ref().take(width) {
-                match batch {
-                    Ok(batch) => batches.push(batch),
-                    Err(error) => {
-                        ready.push_back(Err(error));
-                        break;
-                    }
-                }
-            }
-            let done: Vec<Result<Batch>> = match batches.len() {
-                0 => vec![],
-                1 => batches.into_iter().map(&f).collect(),
-                _ => batches.into_par_iter().map(&f).collect(),
-            };
-            for result in done.into_iter().rev() {
-                ready.push_front(result);
-            }
-        }
-        ready.pop_front()
-    })))
 }
 
 fn limit(input: Rows<'_>, offset: usize, count: Option<usize>) -> Rows<'_> {

@@ -3,6 +3,7 @@
 
 pub mod analyze;
 pub mod bind;
+pub mod budget;
 pub mod estimate;
 pub mod exec;
 pub mod expr;
@@ -13,4 +14,5 @@ pub mod plan;
 pub mod scope;
 pub mod session;
 pub mod show;
+pub mod stream;
 pub mod tables;

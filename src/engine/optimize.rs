@@ -1,9 +1,12 @@
 //! What a plan does not need is not read: columns nobody uses, cells outside a region, zones outside a range. The
 //! filters stay; the hints only let a scan leave out rows that they would drop.
 
-use super::bind::source::conjuncts;
-use super::expr::{Area, CompareOp, Expr, Literal};
+use std::sync::Arc;
+
+use super::bind::join::conjuncts;
+use super::expr::{Area, CompareOp, Expr, Literal, Surface};
 use super::plan::{BandPlan, JoinCondition, Match, Node, OutColumn, Plan, Role, Scan};
+use crate::geometry::region::Region;
 use crate::lang::syntax::JoinKind;
 
 /// The plan with hints in its scans, reading only what it needs.
@@ -37,6 +40,7 @@ fn with_hints(node: Node) -> Node {
             Plan::Join { kind, left: boxed(left), right: boxed(right), on }
         }
         Plan::Match(m) => Plan::Match(Match { left: boxed(m.left), right: boxed(m.right), ..m }),
+        Plan::Apply { input, outer, query } => Plan::Apply { input: boxed(input), outer, query },
         Plan::Pairs { events, spec } => Plan::Pairs { events: boxed(events), spec },
         Plan::Correlate { events, against, spec } => {
             Plan::Correlate { events: boxed(events), against: against.map(boxed), spec }
@@ -63,6 +67,9 @@ fn hint(scan: &mut Scan, predicate: &Expr, columns: &[OutColumn]) {
                     scan.region = Some(area);
                 }
             }
+            Expr::Compare(op, left, right) if circle_of(op, &left, &right, columns).is_some() => {
+                scan.region = circle_of(op, &left, &right, columns);
+            }
             Expr::Compare(op, left, right) => {
                 let (op, column, value) = match (&*left, &*right) {
                     (Expr::Column(i), Expr::Literal(v)) => (op, *i, v),
@@ -81,6 +88,28 @@ fn hint(scan: &mut Scan, predicate: &Expr, columns: &[OutColumn]) {
             _ => {}
         }
     }
+}
+
+/// The circle that `DISTANCE(pos, POINT(lon, lat)) < radius` keeps, on the sky.
+fn circle_of(op: CompareOp, left: &Expr, right: &Expr, columns: &[OutColumn]) -> Option<Arc<Area>> {
+    let (op, distance, radius) = match (left, right) {
+        (Expr::Distance { .. }, Expr::Literal(radius)) => (op, left, radius),
+        (Expr::Literal(radius), Expr::Distance { .. }) => (op.flipped(), right, radius),
+        _ => return None,
+    };
+    let Expr::Distance { surface: Surface::Sky, places, .. } = distance else { return None };
+    if !matches!(op, CompareOp::Lt | CompareOp::Le) {
+        return None;
+    }
+    let is = |e: &Expr, role: Role| matches!(e, Expr::Column(i) if columns[*i].role == role);
+    let degrees = |e: &Expr| e.as_literal().and_then(number);
+    let [a, b, c, d] = &**places;
+    let centre = match () {
+        () if is(a, Role::Ra) && is(b, Role::Dec) => (degrees(c)?, degrees(d)?),
+        () if is(c, Role::Ra) && is(d, Role::Dec) => (degrees(a)?, degrees(b)?),
+        () => return None,
+    };
+    Region::circle(centre, number(radius)?).ok().map(|circle| Arc::new(Area::Sky(circle)))
 }
 
 /// A bound for zone maps. Integers beyond 2^53 round to a float; the zone test then only keeps more.
@@ -166,6 +195,21 @@ fn prune(node: Node, needed: &[bool]) -> (Node, Places) {
         }
         Plan::Join { kind, left, right, on } => prune_join((kind, on), *left, *right, needed),
         Plan::Match(m) => prune_match(m, columns, needed),
+        Plan::Apply { input, mut outer, query } => {
+            let width = input.columns.len();
+            if !needed[width] {
+                let (node, mut at) = prune(*input, &needed[..width]);
+                at.push(None);
+                return (node, at);
+            }
+            let mut below = needed[..width].to_vec();
+            outer.iter().for_each(|o| below[o.place] = true);
+            let (input, mut at) = prune(*input, &below);
+            outer.iter_mut().for_each(|o| o.place = at.get(o.place).copied().flatten().unwrap_or(0));
+            at.push(Some(input.columns.len()));
+            let columns = input.columns.iter().cloned().chain(columns.into_iter().skip(width)).collect();
+            (Node { plan: Plan::Apply { input: Box::new(input), outer, query }, columns }, at)
+        }
         other => (Node { plan: whole(other), columns }, everything),
     }
 }
@@ -214,26 +258,50 @@ fn prune_join(how: (JoinKind, JoinCondition), left: Node, right: Node, needed: &
     let mut below = needed.to_vec();
     below.resize(width + right.columns.len(), false);
     mark(&mut below, &on.residual);
-    on.equal.iter().for_each(|(l, r)| {
-        mark(&mut below[..width], [l]);
-        mark(&mut below[width..], [r]);
+    let mut on = on;
+    for_each_side(&mut on, &mut |expr, is_left| {
+        mark(if is_left { &mut below[..width] } else { &mut below[width..] }, [&*expr]);
     });
     let (left, at_left) = prune(left, &below[..width]);
     let (right, at_right) = prune(right, &below[width..]);
     let shift = left.columns.len();
     let mut at = at_left.clone();
     at.extend(at_right.iter().map(|p| p.map(|i| i + shift)));
-    let equal = on.equal.into_iter().map(|(l, r)| (moved(l, &at_left), moved(r, &at_right))).collect();
-    let residual = on.residual.map(|r| moved(r, &at));
+    for_each_side(&mut on, &mut |expr, is_left| {
+        *expr = moved(expr.clone(), if is_left { &at_left } else { &at_right });
+    });
+    on.residual = on.residual.map(|r| moved(r, &at));
     let mut columns = left.columns.clone();
     if is_left_only(kind) {
         at.truncate(width);
     } else {
         columns.extend(right.columns.iter().cloned());
     }
-    let on = JoinCondition { equal, residual };
     let plan = Plan::Join { kind, left: Box::new(left), right: Box::new(right), on };
     (Node { plan, columns }, at)
+}
+
+/// Visits what a join computes of one side alone; true for the left one.
+fn for_each_side(on: &mut JoinCondition, visit: &mut dyn FnMut(&mut Expr, bool)) {
+    let keys = on.interval.iter_mut().flat_map(|i| &mut i.keys);
+    for (left, right) in on.equal.iter_mut().chain(keys) {
+        visit(left, true);
+        visit(right, false);
+    }
+    let edges = on.interval.iter_mut().flat_map(|i| [&mut i.below, &mut i.above]);
+    for edge in edges.flatten() {
+        visit(&mut edge.left, true);
+        visit(&mut edge.right, false);
+    }
+    let Some(near) = &mut on.near else { return };
+    near.left.iter_mut().for_each(|e| visit(e, true));
+    near.right.iter_mut().for_each(|e| visit(e, false));
+    if let Some((left, right)) = &mut near.depths {
+        visit(left, true);
+        visit(right, false);
+    }
+    near.radius.0.iter_mut().for_each(|e| visit(e, true));
+    near.radius.1.iter_mut().for_each(|e| visit(e, false));
 }
 
 /// A match reads the position, cell and tie columns of both sides beside what is asked for.
@@ -241,29 +309,34 @@ fn prune_match(plan: Match, columns: Vec<OutColumn>, needed: &[bool]) -> (Node, 
     let (width, right_width) = (plan.left.columns.len(), plan.right.columns.len());
     let mut below = needed.to_vec();
     below.resize(needed.len().max(width + right_width), false);
-    let mut keep_roles = |node: &Node, offset: usize| {
-        for role in [Role::Ra, Role::Dec, Role::Cell, Role::Tie] {
-            if let Some(i) = node.role(role) {
-                below[offset + i] = true;
-            }
-        }
-    };
-    keep_roles(&plan.left, 0);
-    keep_roles(&plan.right, width);
+    let has_match_columns = plan.has_match_columns && below[width + right_width..].contains(&true);
+    mark(&mut below[..width + right_width], &plan.residual);
+    for (node, offset, place) in [(&plan.left, 0, plan.places[0]), (&plan.right, width, plan.places[1])] {
+        let roles = [Role::Cell, Role::Tie].into_iter().filter_map(|role| node.role(role));
+        [place.0, place.1].into_iter().chain(roles).for_each(|i| below[offset + i] = true);
+    }
     let (left, at_left) = prune(*plan.left, &below[..width]);
     let (right, at_right) = prune(*plan.right, &below[width..width + right_width]);
+    let new = |at: &Places, place: (usize, usize)| {
+        let of = |i: usize| at.get(i).copied().flatten().unwrap_or(0);
+        (of(place.0), of(place.1))
+    };
+    let places = [new(&at_left, plan.places[0]), new(&at_right, plan.places[1])];
     let mut at = at_left;
+    let shift = left.columns.len();
+    at.extend(at_right.into_iter().map(|p| p.map(|i| i + shift)));
+    let residual = plan.residual.map(|r| moved(r, &at));
     let mut out = left.columns.clone();
-    if !is_left_only(plan.kind) {
-        let shift = left.columns.len();
-        at.extend(at_right.into_iter().map(|p| p.map(|i| i + shift)));
+    if is_left_only(plan.kind) {
+        at.truncate(width);
+    } else {
         out.extend(right.columns.iter().cloned());
-        let matched = columns.into_iter().skip(width + right_width);
-        for column in matched {
-            at.push(Some(out.len()));
-            out.push(column);
+        for column in columns.into_iter().skip(width + right_width) {
+            at.push(has_match_columns.then_some(out.len()));
+            out.extend(has_match_columns.then_some(column));
         }
     }
-    let plan = Match { left: Box::new(left), right: Box::new(right), ..plan };
+    let (left, right) = (Box::new(left), Box::new(right));
+    let plan = Match { left, right, places, residual, has_match_columns, ..plan };
     (Node { plan: Plan::Match(plan), columns: out }, at)
 }

@@ -1,14 +1,16 @@
 //! What a query will do, as a closed tree. A node knows its output columns; the executor has one `match` over it.
 
-use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use super::expr::{Area, Expr};
+use super::expr::{Area, Expr, Surface};
 use super::ops::{correlate, pair, variability};
+use super::scope::Scope;
 use crate::lang::syntax::{JoinKind, SetKind};
 use crate::model::station::Pattern;
 use crate::model::table::{Batch, Column, Schema};
 use crate::model::time::Time;
+
+mod describe;
 
 /// What a column is for, beyond its values: how `pos`, `span` and `code` find their parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -162,13 +164,57 @@ pub struct SortKey {
     pub nulls_first: bool,
 }
 
-/// Conditions of a join.
-#[derive(Clone, Debug)]
+/// Conditions of a join, all of which a pair must meet.
+#[derive(Clone, Debug, Default)]
 pub struct JoinCondition {
-    /// Pairs of (left, right) values that must be equal.
+    /// Pairs of (left, right) values that must be equal: the pairs are found by hashing them, and not otherwise.
     pub equal: Vec<(Expr, Expr)>,
+    /// Bounds that an index over the right side answers.
+    pub interval: Option<Box<Interval>>,
+    /// A distance that a grid over the right side answers.
+    pub near: Option<Box<Near>>,
     /// The rest, over left columns then right columns.
     pub residual: Option<Expr>,
+}
+
+/// Bounds of right values by left values: `right.start < left.end AND right.end > left.start`, or one of the two,
+/// among rows of equal keys.
+#[derive(Clone, Debug, Default)]
+pub struct Interval {
+    /// Pairs of (left, right) values that must be equal.
+    pub keys: Vec<(Expr, Expr)>,
+    /// The right value lies below the left one.
+    pub below: Option<Edge>,
+    /// The right value lies above the left one.
+    pub above: Option<Edge>,
+}
+
+/// One bound of an [`Interval`].
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Over the left columns.
+    pub left: Expr,
+    /// Over the right columns.
+    pub right: Expr,
+    /// Equal values are outside.
+    pub is_strict: bool,
+}
+
+/// `DISTANCE(left, right) <= radius`, positions as the expression language measures them.
+#[derive(Clone, Debug)]
+pub struct Near {
+    /// Degrees on the sky, metres on the Earth.
+    pub surface: Surface,
+    /// Longitude and latitude over the left columns, degrees.
+    pub left: [Expr; 2],
+    /// Longitude and latitude over the right columns, degrees.
+    pub right: [Expr; 2],
+    /// Depth of either side in km: then the straight line between hypocentres.
+    pub depths: Option<(Expr, Expr)>,
+    /// The radius is the sum of a value of the left row and one of the right row.
+    pub radius: (Option<Expr>, Option<Expr>),
+    /// The edge is outside.
+    pub is_strict: bool,
 }
 
 /// Which partners a match keeps.
@@ -191,10 +237,44 @@ pub struct Match {
     pub left: Box<Node>,
     /// Right rows.
     pub right: Box<Node>,
+    /// Columns of right ascension and declination on either side, degrees.
+    pub places: [(usize, usize); 2],
     /// Radius in degrees.
     pub radius_deg: f64,
+    /// The edge is outside.
+    pub is_strict: bool,
     /// Which partners.
     pub mode: MatchMode,
+    /// What pairs within the radius must meet beside it, over left columns then right columns.
+    pub residual: Option<Expr>,
+    /// `separation` and its kin follow the right columns.
+    pub has_match_columns: bool,
+    /// Both sides are one catalogue, and a row of it is no partner of itself.
+    pub excludes_self: bool,
+}
+
+/// An expression with a subquery that uses columns of the row around it.
+#[derive(Debug)]
+pub struct Correlated {
+    /// As written.
+    pub expr: crate::lang::syntax::Expr,
+    /// Columns around it.
+    pub scope: Scope,
+    /// Names of WITH in sight.
+    pub with: Vec<Arc<Shared>>,
+    /// Views that it uses.
+    pub views: Vec<Arc<Shared>>,
+    /// What it yields.
+    pub column: Column,
+}
+
+/// A column that a subquery uses of the row around it.
+#[derive(Clone, Copy, Debug)]
+pub struct OuterColumn {
+    /// Its number in the scope around.
+    pub name: usize,
+    /// Its place in the input.
+    pub place: usize,
 }
 
 /// A query or `$view` whose rows several places of one statement read.
@@ -286,6 +366,15 @@ pub enum Plan {
     },
     /// Rows paired by position.
     Match(Match),
+    /// Rows, and the value of a subquery for each.
+    Apply {
+        /// Rows.
+        input: Box<Node>,
+        /// What the subquery uses of them.
+        outer: Vec<OuterColumn>,
+        /// The subquery.
+        query: Arc<Correlated>,
+    },
     /// Missing time of channels.
     Gaps {
         /// Which channels.
@@ -360,6 +449,7 @@ impl Plan {
             Plan::Sort { input, .. } | Plan::Limit { input, .. } | Plan::Distinct(input) => vec![input],
             Plan::SetOp { left, right, .. } | Plan::Join { left, right, .. } => vec![left, right],
             Plan::Match(m) => vec![&m.left, &m.right],
+            Plan::Apply { input, .. } => vec![input],
             Plan::Pairs { events, .. } => vec![events],
             Plan::Correlate { events, against, .. } => {
                 std::iter::once(&**events).chain(against.as_deref()).collect()
@@ -368,61 +458,16 @@ impl Plan {
         }
     }
 
-    /// One line for EXPLAIN.
-    pub fn describe(&self) -> String {
+    /// What holds its rows when they are kept, for errors about memory.
+    pub fn holder(&self) -> &'static str {
         match self {
-            Plan::One => "one row".to_owned(),
-            Plan::Rows(batches) => {
-                format!("{} rows at hand", batches.iter().map(Batch::num_rows).sum::<usize>())
-            }
-            Plan::Scan(scan) => describe_scan(scan),
-            Plan::Shared(shared) => format!("view {} (evaluated once)", shared.name),
-            Plan::Filter { .. } => "filter".to_owned(),
-            Plan::Project { exprs, .. } => format!("project {} columns", exprs.len()),
-            Plan::Aggregate { keys, aggregates, .. } => {
-                format!("aggregate {} functions by {} keys (hash)", aggregates.len(), keys.len())
-            }
-            Plan::Sort { keys, top: Some(n), .. } => format!("sort by {} keys, first {n}", keys.len()),
-            Plan::Sort { keys, .. } => format!("sort by {} keys", keys.len()),
-            Plan::Limit { offset, count, .. } => match count {
-                Some(n) => format!("limit {n} offset {offset}"),
-                None => format!("offset {offset}"),
-            },
-            Plan::Distinct(_) => "distinct (hash)".to_owned(),
-            Plan::SetOp { kind, all, .. } => {
-                format!("{kind:?}{}", if *all { " all" } else { "" }).to_lowercase()
-            }
-            Plan::Join { kind, on, .. } if on.equal.is_empty() => {
-                format!("{kind:?} join (nested loop)").to_lowercase()
-            }
-            Plan::Join { kind, on, .. } => {
-                format!("{kind:?} join on {} equal keys (hash)", on.equal.len()).to_lowercase()
-            }
-            Plan::Match(m) => format!(
-                "{} crossmatch within {} arcsec, {} (merge of two HEALPix-ordered sides)",
-                format!("{:?}", m.kind).to_lowercase(),
-                m.radius_deg * 3600.0,
-                format!("{:?}", m.mode).to_lowercase()
-            ),
-            Plan::Gaps { .. } => "gaps (time index)".to_owned(),
-            Plan::Coverage { .. } => "coverage (time index)".to_owned(),
-            Plan::Pairs { .. } => "pairs (k-d tree of hypocentres)".to_owned(),
-            Plan::Correlate { .. } => "correlate: pairs, windows, conditioning, correlation, peak".to_owned(),
-            Plan::Variability { bands, .. } => format!("variability of {} bands", bands.len()),
+            Plan::Shared(_) => "a view",
+            Plan::Scan(_) => "the rows of a table",
+            Plan::Join { .. } => "the rows of a JOIN",
+            Plan::Match(_) => "the rows of a CROSSMATCH",
+            Plan::Sort { .. } => "the rows of ORDER BY",
+            Plan::Aggregate { .. } => "the rows of GROUP BY",
+            _ => "the rows of a query",
         }
     }
-}
-
-fn describe_scan(scan: &Scan) -> String {
-    let mut text = format!("scan {} ({} columns)", scan.table, scan.columns.len());
-    if let Some(source) = &scan.source {
-        let _ = write!(text, ", source {source}");
-    }
-    if scan.region.is_some() {
-        text.push_str(", HEALPix cells of the region");
-    }
-    if !scan.ranges.is_empty() {
-        let _ = write!(text, ", {} ranges on block minima and maxima", scan.ranges.len());
-    }
-    text
 }

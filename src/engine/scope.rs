@@ -26,6 +26,8 @@ pub struct Scope {
     pub tables: Vec<ScopeTable>,
     /// All columns.
     pub columns: Vec<OutColumn>,
+    /// The first so many tables are those around a subquery: their names count where no other has them.
+    pub outer: usize,
     /// Columns of USING and NATURAL that another one stands for unless their table is named.
     pub merged: Vec<usize>,
     /// Columns of no table: what both sides of a FULL JOIN ... USING share.
@@ -45,6 +47,13 @@ pub enum Resolved {
     Span(usize, usize),
 }
 
+/// Names that stand for several columns, and which tables have them.
+const VIRTUAL: &[(&str, &str)] = &[
+    ("pos", "tables with positions have it: IMPORT CATALOG ... POSITION (ra, dec), events, stations"),
+    ("hypocenter", "events have it: longitude, latitude and depth"),
+    ("span", "`segments` and `stations` have it: starttime and endtime"),
+];
+
 /// Other names of columns: the FDSN short forms.
 const ALIASES: &[(&str, &str)] = &[
     ("net", "network"),
@@ -60,7 +69,7 @@ impl Scope {
     pub fn of(alias: &str, columns: Vec<OutColumn>) -> Scope {
         let end = columns.len();
         let table = ScopeTable { alias: alias.to_owned(), start: 0, end, matched: 0..0 };
-        Scope { tables: vec![table], columns, merged: vec![], common: vec![] }
+        Scope { tables: vec![table], columns, outer: 0, merged: vec![], common: vec![] }
     }
 
     /// Two scopes side by side, `right` after `left`.
@@ -79,6 +88,21 @@ impl Scope {
         self
     }
 
+    /// Without the first so many tables and columns.
+    #[must_use]
+    pub fn after(mut self, tables: usize, columns: usize) -> Scope {
+        self.tables.drain(..tables);
+        self.columns.drain(..columns);
+        for t in &mut self.tables {
+            (t.start, t.end) = (t.start - columns, t.end - columns);
+            let shifted = |i: usize| i.saturating_sub(columns);
+            t.matched = shifted(t.matched.start)..shifted(t.matched.end);
+        }
+        let moved = |list: Vec<usize>| list.into_iter().filter_map(|i| i.checked_sub(columns)).collect();
+        (self.merged, self.common) = (moved(self.merged), moved(self.common));
+        self
+    }
+
     /// Places of the columns that `*` stands for, hidden ones left out.
     pub fn shown(&self) -> impl Iterator<Item = usize> {
         (0..self.columns.len()).filter(|i| !self.columns[*i].is_hidden && !self.merged.contains(i))
@@ -86,7 +110,8 @@ impl Scope {
 
     /// The table of that alias.
     pub fn table(&self, alias: &Ident) -> Option<&ScopeTable> {
-        self.tables.iter().find(|t| same(&t.alias, alias))
+        let inner = self.tables.iter().skip(self.outer);
+        inner.chain(self.tables.iter().take(self.outer)).find(|t| same(&t.alias, alias))
     }
 
     /// Finds what a name stands for, or says what is near.
@@ -97,7 +122,11 @@ impl Scope {
             [] => return Err(Diagnostic::new("a name is missing", name.span)),
         };
         let tables: Vec<&ScopeTable> = match table {
-            None => self.tables.iter().collect(),
+            None => {
+                let (outer, inner) = self.tables.split_at(self.outer);
+                let is_inner = inner.iter().any(|t| self.in_table(t, column).is_some());
+                (if is_inner || outer.is_empty() { inner } else { outer }).iter().collect()
+            }
             Some(alias) => match self.table(alias) {
                 Some(t) => vec![t],
                 None => return Err(self.no_table(alias)),
@@ -210,6 +239,10 @@ impl Scope {
             }
         };
         let mut error = Diagnostic::new(format!("no column {shown}{place}"), span);
+        if let Some((_, help)) = VIRTUAL.iter().find(|v| !name.quoted && v.0.eq_ignore_ascii_case(&name.text))
+        {
+            return error.help(*help);
+        }
         error.help = match nearest(&name.text, names.iter().copied()) {
             Some(near) => Some(format!("did you mean `{near}`?")),
             None if name.quoted => Some(format!("text goes in single quotes: '{}'", name.text)),

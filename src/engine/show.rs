@@ -26,6 +26,22 @@ pub fn text_table(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Batc
     Batch::try_new(schema.arrow(), columns).map_err(arrow_error)
 }
 
+/// A table of texts with a column of integers put before column `at`.
+pub fn with_integers(texts: &Batch, at: usize, (name, values): (&str, Vec<Option<i64>>)) -> Result<Batch> {
+    let mut schema = Schema::from_arrow(&texts.schema());
+    schema.columns.insert(at, Column::typed(name, Type::Int));
+    let mut columns = texts.columns().to_vec();
+    columns.insert(at, Arc::new(Int64Array::from(values)));
+    Batch::try_new(schema.arrow(), columns).map_err(arrow_error)
+}
+
+/// Settings: name, value when nothing is SET, and what it does.
+pub const SETTINGS: &[(&str, &str, &str)] = &[
+    ("memory", "4 GiB", "bytes that a statement may use"),
+    ("threads", "one for each processor", "threads of a statement"),
+    ("window_cache", "512 MiB", "bytes of waveform windows that CORRELATE keeps"),
+];
+
 fn some(values: &[&str]) -> Vec<Option<String>> {
     values.iter().map(|v| Some((*v).to_owned())).collect()
 }
@@ -37,10 +53,7 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
         Show::Sources | Show::Changes(_) => context.tables.sources(),
         Show::Status => status(context),
         Show::Indexes => indexes(context),
-        Show::Settings => {
-            let settings = context.session.settings.iter();
-            text_table(&["name", "value"], settings.map(|(k, v)| some(&[k, v])).collect())
-        }
+        Show::Settings => settings(context),
         Show::Functions => {
             let plain = FUNCTIONS.iter().map(|f| some(&[f.name, f.about]));
             let sets = AGGREGATES.iter().map(|a| some(&[a.0, a.3]));
@@ -51,7 +64,7 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
             let units = UNITS.iter().map(|(name, dimension, _)| some(&[name, dimension.name()]));
             text_table(&["name", "measures"], units.collect())
         }
-        Show::Jobs => text_table(&["job", "state"], vec![]),
+        Show::Jobs => jobs(context),
         Show::Variables => {
             let shown = context.session.variables.iter().map(|(name, value)| {
                 let what = match value {
@@ -64,6 +77,22 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
             text_table(&["name", "value"], shown.collect())
         }
     }
+}
+
+fn settings(context: &Context<'_>) -> Result<Batch> {
+    let rows = SETTINGS.iter().map(|(name, default, about)| {
+        let set = context.session.settings.get(*name).map_or(*default, String::as_str);
+        some(&[name, set, default, about])
+    });
+    text_table(&["name", "value", "default", "about"], rows.collect())
+}
+
+/// Imports of archives that began and have not ended: their batches are in, REFRESH goes on.
+fn jobs(context: &Context<'_>) -> Result<Batch> {
+    let sources = context.tables.catalogue().sources.iter().filter(|s| s.last_refresh.is_none());
+    let rows = sources
+        .map(|s| some(&[&format!("import of `{}`", s.name), "not finished", &format!("REFRESH {}", s.name)]));
+    text_table(&["job", "state", "resume"], rows.collect())
 }
 
 fn tables(context: &Context<'_>) -> Result<Batch> {

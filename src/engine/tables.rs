@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::format::event;
 use crate::index::archive::{ARCHIVE_TABLE, Archive};
 use crate::model::table::{Batch, Column, Schema, Type};
-use crate::store::{Snapshot, TableEntry};
+use crate::store::{Catalogue, Snapshot, TableEntry};
 
 /// Kind of a catalogue of the user's.
 pub const CATALOG: &str = "catalog";
@@ -30,6 +30,8 @@ pub const TIE: &str = "_tie";
 pub struct Tables<'a> {
     /// The generation.
     pub snapshot: &'a Snapshot,
+    /// Tables and sources as statements that have not run yet will have made them.
+    planned: Option<&'a Catalogue>,
     archive: OnceLock<Archive>,
 }
 
@@ -52,7 +54,17 @@ pub const BUILT_IN: &[&str] = &["sources", "files", "segments", "stations", "eve
 impl<'a> Tables<'a> {
     /// Of a snapshot.
     pub fn new(snapshot: &'a Snapshot) -> Tables<'a> {
-        Tables { snapshot, archive: OnceLock::new() }
+        Tables { snapshot, planned: None, archive: OnceLock::new() }
+    }
+
+    /// Of a snapshot, with the tables and sources of `planned` instead of its own: to bind against, not to read.
+    pub fn planned(snapshot: &'a Snapshot, planned: &'a Catalogue) -> Tables<'a> {
+        Tables { planned: Some(planned), ..Tables::new(snapshot) }
+    }
+
+    /// What can be named.
+    pub fn catalogue(&self) -> &Catalogue {
+        self.planned.unwrap_or_else(|| self.snapshot.catalogue())
     }
 
     /// The waveform archive, mapped when first asked for.
@@ -66,7 +78,7 @@ impl<'a> Tables<'a> {
 
     /// The entry of a stored table.
     pub fn entry(&self, name: &str) -> Option<&TableEntry> {
-        self.snapshot.catalogue().table(name).filter(|t| t.name != ARCHIVE_TABLE)
+        self.catalogue().table(name).filter(|t| t.name != ARCHIVE_TABLE)
     }
 
     /// A table by name, any case.
@@ -88,7 +100,7 @@ impl<'a> Tables<'a> {
         let stored = self.entry(name).map(|e| e.segments.iter().map(|s| s.rows).sum());
         let rows = match name {
             "files" | "segments" | "refusals" => None,
-            "sources" => Some(self.snapshot.catalogue().sources.len() as u64),
+            "sources" => Some(self.catalogue().sources.len() as u64),
             _ => Some(stored.unwrap_or(0)),
         };
         TableInfo { name: name.to_owned(), kind: name.to_owned(), columns, rows }
@@ -96,7 +108,7 @@ impl<'a> Tables<'a> {
 
     /// Every table that can be named.
     pub fn names(&self) -> Vec<String> {
-        let catalogues = self.snapshot.catalogue().tables.iter().filter(|t| t.kind == CATALOG);
+        let catalogues = self.catalogue().tables.iter().filter(|t| t.kind == CATALOG);
         BUILT_IN.iter().map(|b| (*b).to_owned()).chain(catalogues.map(|t| t.name.clone())).collect()
     }
 
@@ -104,7 +116,7 @@ impl<'a> Tables<'a> {
     pub fn sources(&self) -> Result<Batch> {
         let mut text: Vec<StringBuilder> = (0..4).map(|_| StringBuilder::new()).collect();
         let mut refreshed = vec![];
-        for source in &self.snapshot.catalogue().sources {
+        for source in &self.catalogue().sources {
             let options: Vec<String> = source.options.iter().map(|(k, v)| format!("{k} {v}")).collect();
             let values =
                 [source.name.clone(), source.kind.clone(), shown_bytes(&source.root), options.join(", ")];
@@ -216,11 +228,11 @@ fn catalog_columns(entry: &TableEntry) -> Vec<OutColumn> {
 /// Columns that state the order of a built-in table's rows.
 pub fn order_of(table: &str) -> &'static [&'static str] {
     match table {
-        "files" => &["path"],
-        "segments" => &["code", "starttime", "path", "byte_offset"],
-        "events" => &["time", "event_id"],
-        "picks" => &["time", "pick_id"],
-        "stations" => &["network", "station", "location", "channel", "starttime"],
+        "files" => &["path", "source"],
+        "segments" => &["code", "starttime", "path", "byte_offset", "source"],
+        "events" => &["time", "event_id", "source"],
+        "picks" => &["time", "pick_id", "source"],
+        "stations" => &["network", "station", "location", "channel", "starttime", "source"],
         _ => &[],
     }
 }

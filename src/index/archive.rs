@@ -386,6 +386,11 @@ impl Part {
         self.segments.column(0).as_primitive::<UInt32Type>().value(segment) as usize
     }
 
+    /// First instant of a segment, ns since 1970.
+    pub fn start_of(&self, segment: usize) -> i64 {
+        self.segments.column(1).as_primitive::<Int64Type>().value(segment)
+    }
+
     /// NET.STA.LOC.CHA of a channel, or its whole identifier.
     pub fn code_text(&self, channel: usize) -> String {
         self.channels.get(channel).map_or(String::new(), |(code, id)| code_text(code, id))

@@ -1,15 +1,18 @@
 //! IMPORT: registers a source and brings its rows in. A statement becomes visible in one generation; an import that
 //! is already in does nothing.
 
+mod append;
 pub mod catalog;
 pub mod events;
+pub mod preview;
+mod reading;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Span};
 use crate::ingest::refresh::now_ns;
 use crate::model::station::{Pattern, PatternError};
 use crate::model::time::Time;
@@ -30,6 +33,22 @@ pub enum Existing {
     Append,
 }
 
+/// A word of the statement, and where it stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Word {
+    /// As written, without quotes.
+    pub text: String,
+    /// Empty when it does not come from the text.
+    pub span: Span,
+}
+
+impl Word {
+    /// A word that does not come from the text of the statement.
+    pub fn unplaced(text: &str) -> Word {
+        Word { text: text.to_owned(), span: Span::default() }
+    }
+}
+
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Imported {
@@ -39,6 +58,13 @@ pub struct Imported {
     pub notices: Vec<String>,
     /// Inputs, or parts of them, that could not be read.
     pub problems: u64,
+}
+
+impl Imported {
+    /// The same import has been done.
+    pub fn nothing(name: &str) -> Imported {
+        Imported { message: format!("`{name}` is already in: nothing to do"), ..Imported::default() }
+    }
 }
 
 /// The files that an IMPORT names: a file, all files of a directory (by name, not below it), or a pattern `*.parquet`
@@ -120,20 +146,52 @@ pub fn standing(catalogue: &Catalogue, wanted: &SourceEntry, existing: Existing)
             "choose another name with INTO",
         ));
     }
-    let same = old.root == wanted.root && old.options == wanted.options;
+    let is_in = has_part(old, wanted);
     match existing {
-        _ if same => Ok(Standing::Same),
-        Existing::Replace => Ok(Standing::Replace),
-        Existing::Append => {
-            let parts = |s: &SourceEntry| s.options.get(SIGNATURE).cloned().unwrap_or_default();
-            let is_in = parts(old).split('+').any(|p| p == parts(wanted));
-            Ok(if is_in { Standing::Same } else { Standing::Append })
+        Existing::Append if is_in => Ok(Standing::Same),
+        Existing::Append => Ok(Standing::Append),
+        Existing::Replace if is_in && parts(old).count() == 1 && is_told_the_same(old, wanted) => {
+            Ok(Standing::Same)
         }
+        Existing::Replace => Ok(Standing::Replace),
+        Existing::Refuse if is_in && is_told_the_same(old, wanted) => Ok(Standing::Same),
         Existing::Refuse => Err(Error::refused(
-            format!("`{}` is already there, from another file, state of the file or options", wanted.name),
+            format!("`{}` is already there, {}", wanted.name, difference(old, wanted)),
             "add REPLACE for the new rows instead, or APPEND for both",
         )),
     }
+}
+
+/// The signatures of the import that made a source and of each APPEND to it.
+fn parts(source: &SourceEntry) -> impl Iterator<Item = &str> {
+    source.options.get(SIGNATURE).map_or("", String::as_str).split('+')
+}
+
+fn has_part(old: &SourceEntry, wanted: &SourceEntry) -> bool {
+    parts(wanted).next().is_some_and(|part| parts(old).any(|p| p == part))
+}
+
+/// Same root and options, but for the state of the files.
+fn is_told_the_same(old: &SourceEntry, wanted: &SourceEntry) -> bool {
+    let options = |s: &SourceEntry| {
+        let stated = s.options.iter().filter(|(k, _)| k.as_str() != SIGNATURE);
+        stated.map(|(k, v)| (k.clone(), v.clone())).collect::<Vec<_>>()
+    };
+    old.root == wanted.root && options(old) == options(wanted)
+}
+
+/// Why an import is not the one that was done.
+fn difference(old: &SourceEntry, wanted: &SourceEntry) -> String {
+    if old.root != wanted.root {
+        let root = Path::new(OsStr::from_bytes(&old.root));
+        return format!("imported from {}", root.display());
+    }
+    if has_part(old, wanted) {
+        "imported with other options"
+    } else {
+        "imported from an earlier state of the file"
+    }
+    .to_owned()
 }
 
 /// The spelling of a source name that is there already in another case.
@@ -163,11 +221,13 @@ pub fn put_source(catalogue: &mut Catalogue, source: SourceEntry) {
     }
 }
 
-/// Enters a source as refreshed now; with APPEND its signature stands for all files that are in.
+/// Enters a source as refreshed now. With APPEND it keeps its root and options, and its signature stands for all
+/// files that are in.
 pub fn register(catalogue: &mut Catalogue, mut source: SourceEntry, standing: Standing) {
     let old = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&source.name));
     if let Some(old) = old.filter(|_| standing == Standing::Append) {
         let both = [old, &source].map(|s| s.options.get(SIGNATURE).cloned().unwrap_or_default());
+        source = old.clone();
         source.options.insert(SIGNATURE.to_owned(), both.join("+"));
     }
     source.last_refresh = Some(Time(now_ns()));

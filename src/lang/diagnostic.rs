@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::error::{Diagnostic, Error, Span};
+use crate::error::{Diagnostic, Error, Source, Span};
 
 /// Columns a tab is drawn as.
 const TAB_COLUMNS: usize = 4;
@@ -66,7 +66,16 @@ pub fn render(d: &Diagnostic, color: bool) -> String {
         let _ = write!(out, " {help}");
     }
     out.push('\n');
+    for place in &d.included {
+        let _ = writeln!(out, "{blank} {} included at {}", paint("34", "="), escaped(place));
+    }
     out
+}
+
+/// `file:line:col` of a span.
+pub fn place(source: &Source, span: Span) -> String {
+    let place = Place::find(&source.text, span);
+    format!("{}:{}:{}", source.name, place.line_number, place.column)
 }
 
 impl Error {
@@ -152,7 +161,6 @@ fn width(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Source;
 
     #[test]
     fn near_names() {
@@ -215,6 +223,16 @@ mod tests {
             stripped.push_str(if n == 0 { part } else { part.split_once('m').unwrap().1 });
         }
         assert!(plain != colored && stripped == plain, "{stripped}");
+    }
+
+    #[test]
+    fn the_way_through_includes() {
+        let source = Some(Source { name: "c.sq".to_owned(), text: "\nab".to_owned() });
+        let included = vec!["b.sq:1:9".to_owned(), "a\n.sq:2:1".to_owned()];
+        let d = Diagnostic { source, included, ..Diagnostic::new("no", Span::new(1, 3)) };
+        let wanted = "error: no\n  --> c.sq:2:1\n2 | ab\n  | ^^\n  = included at b.sq:1:9\n  = included at a\\n.sq:2:1\n";
+        assert_eq!(render(&d, false), wanted);
+        assert_eq!(place(d.source.as_ref().unwrap(), Span::new(2, 3)), "c.sq:2:2");
     }
 
     #[test]

@@ -146,6 +146,24 @@ pub(crate) fn last_token(text: &str) -> &str {
     }
 }
 
+/// From behind the `;` before byte `at` to behind the next one, or to the end.
+pub(crate) fn statement_around(text: &str, at: usize) -> Span {
+    let (mut start, mut end) = (lex::prologue(text), lex::prologue(text));
+    loop {
+        let token = token_at(text, end);
+        end = token.span.end;
+        if token.kind == Kind::End {
+            return Span::new(start, text.len());
+        }
+        if token.text == ";" && end > at {
+            return Span::new(start, end);
+        }
+        if token.text == ";" {
+            start = end;
+        }
+    }
+}
+
 /// The tokens from the start of the statement to `at`.
 fn statement_before(text: &str, at: usize) -> Vec<Token<'_>> {
     let mut all = Vec::new();

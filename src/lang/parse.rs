@@ -90,6 +90,11 @@ pub fn ends_in_semicolon(text: &str) -> bool {
     mistake::last_token(text) == ";"
 }
 
+/// The statement around byte `at`, from behind the `;` before it to behind its own.
+pub fn statement_around(text: &str, at: usize) -> Span {
+    mistake::statement_around(text, at)
+}
+
 fn spelled(what: Expected) -> String {
     match what {
         Expected::Word(word) => word.to_owned(),

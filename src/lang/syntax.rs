@@ -171,6 +171,8 @@ pub enum Show {
 /// What DESCRIBE describes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Describe {
+    /// `$name`, without the dollar: the columns of a view, or the type of a value.
+    Variable(Ident),
     /// A table or catalogue.
     Name(Name),
     /// The columns of a query.

@@ -121,7 +121,7 @@ impl Time {
         })?;
         let (ns, rest) = parse_clock(rest)?;
         let time = day.checked_mul(NS_PER_DAY).and_then(|d| d.checked_add(ns)).map(Time);
-        let time = time.ok_or_else(|| TimeError::new("outside 1677-09-21 .. 2262-04-11"))?;
+        let time = time.ok_or_else(|| TimeError::new("this time is outside 1677-09-21 .. 2262-04-11"))?;
         match rest {
             "" | "Z" | "z" | "+00:00" | "-00:00" | "+0000" | "+00" => Ok(time),
             _ => Err(offset_error(time, rest)),
@@ -157,7 +157,10 @@ fn digits(text: &str, count: usize) -> Option<(i64, &str)> {
 
 /// Days since 1970 and the rest of the text.
 fn parse_date(text: &str) -> Result<(i64, &str), TimeError> {
-    let malformed = || TimeError::new("expected a date: 2024-02-29 or 2024-060");
+    let malformed = || {
+        let shown: String = text.chars().take(40).collect();
+        TimeError::new(format!("`{shown}` is no time: a date is written 2024-02-29 or 2024-060"))
+    };
     let (year, rest) = digits(text, 4).ok_or_else(malformed)?;
     let year = year as i16;
     let rest = rest.strip_prefix('-').ok_or_else(malformed)?;
@@ -247,8 +250,8 @@ mod tests {
             ("2023-02-29", "there is no day 2023-02-29"),
             ("2024-02-29T24:00", "there is no clock time 24:00:00"),
             ("2024-02-29T10:00:00+02:00", "`+02:00`: times are UTC, an offset is not read"),
-            ("2300-01-01", "outside 1677-09-21 .. 2262-04-11"),
-            ("noon", "expected a date: 2024-02-29 or 2024-060"),
+            ("2300-01-01", "this time is outside 1677-09-21 .. 2262-04-11"),
+            ("noon", "`noon` is no time: a date is written 2024-02-29 or 2024-060"),
         ];
         for (text, want) in cases {
             assert_eq!(Time::parse(text).map_err(|e| e.reason), Err(want.to_owned()), "{text}");

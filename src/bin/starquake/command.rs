@@ -206,7 +206,7 @@ fn complain(message: &str, runner: &Runner<'_>) {
 
 fn show_help(topic: &str, runner: &Runner<'_>) {
     if !topic.is_empty() {
-        match help::topic(Some(topic)) {
+        match help::language(topic) {
             Ok(text) => say(text.trim_end()),
             Err(message) => complain(&message, runner),
         }

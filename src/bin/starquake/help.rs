@@ -72,7 +72,6 @@ pub(crate) fn topic(topic: Option<&str>) -> Result<String, String> {
 ///
 /// # Errors
 /// There is none: the sentence names a near one.
-#[allow(dead_code, reason = "the prompt shows these pages")]
 pub(crate) fn language(topic: &str) -> Result<String, String> {
     let text = general(topic).or_else(|| page(topic)).or_else(|| rules(topic));
     text.ok_or_else(|| unknown(topic))

@@ -171,6 +171,7 @@ fn run_parsed(
         return Err("nothing here gives rows to write with -o".to_owned());
     }
     let creates = matches!(arguments.command, Some(Command::Import(_))) && !common.read_only;
+    let is_new = creates && !place::find(arguments.database.as_deref(), creates)?.exists();
     let database = match open(arguments, creates)? {
         Ok(database) => database,
         Err(code) => return Ok(code),
@@ -189,16 +190,15 @@ fn run_parsed(
         return Ok(code);
     }
     let code = runner.script(source, statements);
-    Ok(match (code, runner.tally) {
-        (exit::DONE, tally) if tally.unreadable > 0 => {
-            if common.strict {
-                exit::FAILED
-            } else {
-                exit::UNREADABLE
-            }
-        }
-        (exit::DONE, tally) if tally.rows == 0 && rows.fail_if_empty => exit::EMPTY,
-        (code, _) => code,
+    let tally = runner.tally;
+    if code != exit::DONE && is_new {
+        database.remove_if_empty();
+    }
+    Ok(match code {
+        exit::DONE if tally.unreadable > 0 && common.strict => exit::FAILED,
+        exit::DONE if tally.unreadable > 0 => exit::UNREADABLE,
+        exit::DONE if tally.rows == 0 && rows.fail_if_empty => exit::EMPTY,
+        code => code,
     })
 }
 
@@ -211,8 +211,8 @@ fn open(arguments: &Arguments, creates: bool) -> Result<Result<Database, u8>, St
     }
     let options = Options {
         is_read_only: arguments.common.read_only,
-        max_rows: None,
         threads: arguments.common.threads.map(usize::from),
+        ..Options::default()
     };
     let opened = if creates { Database::create(&path, options) } else { Database::open(&path, options) };
     Ok(opened.map_err(|error| {
@@ -270,11 +270,15 @@ fn run_prompt(arguments: &Arguments, streams: Streams) -> u8 {
 /// `check FILE`, `check --db`, `check --fingerprint`.
 fn run_check(check: &CheckArgs, arguments: &Arguments, streams: Streams) -> u8 {
     let mut code = exit::DONE;
-    if let Some(file) = &check.file
-        && let Err(error) = check::query_file(file)
-    {
-        exit::tell(&error, None, None, streams.stderr_color);
-        return exit::USAGE;
+    if let Some(file) = &check.file {
+        let place = place::find(arguments.database.as_deref(), false);
+        if let (Err(message), Some(_)) = (&place, &arguments.database) {
+            return exit::usage(message, streams.stderr_color);
+        }
+        code = check::query_file(file, place, &arguments.rows, streams);
+        if code != exit::DONE {
+            return code;
+        }
     }
     if check.db || check.fingerprint {
         code = match open(arguments, false) {

@@ -101,6 +101,10 @@ impl Format {
             "vot" | "votable" | "ecsv" | "fits" => {
                 Err(format!("{ending} files are not written yet; {}", listed()))
             }
+            // A device or pipe has no name that could tell.
+            _ if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) => {
+                Ok(Format::File(table::Format::Csv))
+            }
             _ => table::Format::of_path(&plain).map(Format::File).ok_or_else(|| {
                 format!("the ending of {} tells no format: add --format; {}", path.display(), listed())
             }),

@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use arrow_array::{Array, Float64Array};
+use arrow_schema::DataType;
 use starquake::error::{Error, Result};
 use starquake::format::number::Printer;
 use starquake::limits::ROWS_SHOWN;
@@ -236,7 +237,8 @@ fn cells(batch: &Batch, is_terminal: bool) -> Result<Vec<Cell<'_>>> {
         })?;
         let floats = array.as_any().downcast_ref::<Float64Array>().filter(|_| is_terminal);
         let cell = move |row: usize| {
-            if array.is_null(row) {
+            // An array of nothing but NULLs has no bits that say so.
+            if array.is_null(row) || *array.data_type() == DataType::Null {
                 return None;
             }
             let mut text = String::new();

@@ -83,6 +83,10 @@ impl<'a> Runner<'a> {
 
     /// Runs statements up to the first that fails; its error has been told. The exit code.
     pub(crate) fn script(&mut self, source: &Source, statements: &[Statement]) -> u8 {
+        if let Err(error) = self.database.bind_ahead(&self.session, source, statements) {
+            tell(&error, Some(source), None, self.target.streams.stderr_color);
+            return exit::code_of(&error);
+        }
         for statement in statements {
             if let Err(error) = self.statement(statement, source) {
                 if pager::take_left() {

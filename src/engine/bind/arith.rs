@@ -23,7 +23,8 @@ pub fn meet(binder: &Binder<'_>, constant: (Typed, Span), other: &Typed) -> Resu
         return Err(Diagnostic::new(
             format!("{} ({unit}) cannot meet {} ({target})", unit.dimension.name(), target.dimension.name()),
             span,
-        ));
+        )
+        .help(format!("write {}", units_of(target.dimension))));
     };
     value.expr = Expr::Literal(Literal::Float(converted));
     value.unit = Some(target.clone());

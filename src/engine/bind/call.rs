@@ -319,6 +319,9 @@ fn unknown_function(name: &Ident) -> Diagnostic {
         let message = format!("{upper} is not part of this language: {why}");
         return Diagnostic::new(message, name.span).help(*help);
     }
+    if let Some(help) = super::foreign::instead(&name.text) {
+        return Diagnostic::new(format!("unknown function `{}`", name.text), name.span).help(help);
+    }
     let names = FUNCTIONS
         .iter()
         .map(|f| f.name)

@@ -76,7 +76,8 @@ pub fn compare_expr(
     Ok(Expr::Compare(compare_op(op), Box::new(l.expr), Box::new(r.expr)))
 }
 
-fn comparable(
+/// Two values in the types and units in which they can be compared.
+pub fn comparable(
     binder: &ExprBinder<'_>,
     left: (Typed, &syntax::Expr),
     right: (Typed, &syntax::Expr),
@@ -132,7 +133,13 @@ fn incomparable(left: (&Typed, &syntax::Expr), right: (&Typed, &syntax::Expr)) -
             }
         }
         (_, Type::Time) => error.help("a time is written 2024-02-29, 2024-02-29T10:00:00 or MJD 60343.5"),
-        (_, Type::Text) if other.number().is_some() => error.help("text goes in single quotes: '3'"),
+        (_, Type::Text) if other.number().is_some() => {
+            error.help(format!("text goes in single quotes: '{}'", other.number().unwrap_or(0.0)))
+        }
+        (ExprKind::Text(text), Type::Int | Type::Float) if text.trim().parse::<f64>().is_ok() => {
+            error.help(format!("a number has no quotes: {}", text.trim()))
+        }
+        (_, Type::Bool) => error.help("TRUE or FALSE, or the condition alone: WHERE flag, WHERE NOT flag"),
         (_, Type::Duration) => error.help("a duration has a unit: `12 s`"),
         _ => error,
     }

@@ -56,9 +56,9 @@ impl<'a> ExprBinder<'a> {
                 self.case(operand.as_deref(), branches, otherwise.as_deref(), e.span)
             }
             ExprKind::Cast { operand, type_words, length } => self.cast(operand, type_words, length.as_ref()),
-            ExprKind::Scalar(query) => {
-                Ok(Bound::Scalar(self.binder.scalar_query(query, self.scope, e.span)?))
-            }
+            ExprKind::Scalar(query) => self
+                .with_subquery(e, || Ok(Bound::Scalar(self.binder.scalar_query(query, self.scope, e.span)?))),
+            ExprKind::Exists(_) | ExprKind::InQuery { .. } => self.subquery_condition(e),
             ExprKind::Unary { op, operand } => self.unary(*op, operand, e.span),
             ExprKind::Binary { op, left, right } if op.is_comparison() => {
                 compare::comparison(self, *op, left, right)
@@ -79,7 +79,15 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn column(&self, name: &Name) -> Result<Bound> {
-        let resolved = self.scope.resolve(name).map_err(|e| self.binder.correlated(name).unwrap_or(e))?;
+        let resolved = match self.scope.resolve(name) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                return match self.binder.correlated(name) {
+                    Some(correlated) => Err(correlated.into()),
+                    None => self.binder.outer_value(name).ok_or_else(|| error.into()),
+                };
+            }
+        };
         if self.grouping.is_some() {
             let shown = &name.parts.last().map_or("", |p| &p.text);
             return Err(Diagnostic::new(format!("`{shown}` is neither aggregated nor grouped"), name.span)
@@ -203,16 +211,11 @@ impl<'a> ExprBinder<'a> {
             ExprKind::InList { operand, items, negated } => {
                 (compare::in_list(self, operand, items)?, *negated)
             }
-            ExprKind::InQuery { operand, query, negated } => (self.in_query(operand, query)?, *negated),
             ExprKind::InRange { operand, range, negated } => (self.in_range(operand, range)?, *negated),
             ExprKind::Match { kind, operand, pattern, negated } => {
                 (self.text_match(*kind, operand, pattern)?, *negated)
             }
             ExprKind::Overlaps { operand, range, negated } => (self.overlaps(operand, range)?, *negated),
-            ExprKind::Exists(query) => {
-                let is_some = self.binder.exists(query, self.scope)?;
-                (Expr::Literal(Literal::Bool(is_some)), false)
-            }
             _ => return Err(Diagnostic::new("this is not a condition", e.span).into()),
         };
         Ok(boolean(if negated { Expr::Not(Box::new(expr)) } else { expr }))
@@ -232,10 +235,15 @@ impl<'a> ExprBinder<'a> {
         })
     }
 
-    fn in_query(&self, operand: &syntax::Expr, query: &syntax::Query) -> Result<Expr> {
-        let value = self.scalar(operand)?;
+    pub(super) fn in_query(&self, operand: &syntax::Expr, query: &syntax::Query) -> Result<Expr> {
         let members = self.binder.column_query(query, self.scope)?;
-        compare::among(value, &members, operand.span)
+        self.member_of(operand, &members)
+    }
+
+    /// Membership in the values of a column.
+    pub(super) fn member_of(&self, operand: &syntax::Expr, members: &ArrayRef) -> Result<Expr> {
+        let value = self.scalar(operand)?;
+        compare::among(value, members, operand.span)
     }
 
     /// The members of `x IN $list`, where the variable is one.
@@ -327,8 +335,15 @@ impl<'a> ExprBinder<'a> {
         match self.bind(operand)? {
             Bound::Span { start: a, end: b } => {
                 use crate::engine::expr::CompareOp::Lt;
-                let first = Expr::Compare(Lt, Box::new(a), Box::new(end));
-                Ok(first.and(Expr::Compare(Lt, Box::new(start), Box::new(b))))
+                // max(starts) < min(ends): each start lies before each end, so that an empty span overlaps nothing.
+                let before = |x: &Expr, y: &Expr| Expr::Compare(Lt, Box::new(x.clone()), Box::new(y.clone()));
+                let is_known = |x: &Expr, y: &Expr| match (x.as_literal(), y.as_literal()) {
+                    (Some(Literal::Time(x)), Some(Literal::Time(y))) => x < y,
+                    _ => false,
+                };
+                let pairs = [(&a, &end), (&start, &b), (&a, &b), (&start, &end)];
+                let parts = pairs.into_iter().filter(|(x, y)| !is_known(x, y)).map(|(x, y)| before(x, y));
+                Ok(parts.reduce(Expr::and).unwrap_or(Expr::Literal(Literal::Bool(true))))
             }
             Bound::Scalar(t) if t.kind == Type::Time => Ok(between_half_open(t.expr, start, end)),
             other => Err(Diagnostic::new(
@@ -348,7 +363,9 @@ impl<'a> ExprBinder<'a> {
         };
         if !matches!(value.kind, Type::Text | Type::Null) {
             let message = format!("a pattern matches texts, not {}", value.kind.phrase());
-            return Err(Diagnostic::new(message, operand.span).into());
+            return Err(Diagnostic::new(message, operand.span)
+                .help("CAST(.. AS TEXT) makes a text of it")
+                .into());
         }
         let matcher = match kind {
             MatchKind::Like => TextMatch::like(&text, false),

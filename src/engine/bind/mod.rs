@@ -6,24 +6,29 @@ pub mod call;
 pub mod compare;
 pub mod correlate;
 pub mod expr;
+pub mod foreign;
 pub mod group;
+pub mod join;
 pub mod outer;
 pub mod output;
 pub mod query;
 pub mod region;
 pub mod source;
+pub mod subquery;
 pub mod value;
 pub mod verbs;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::ArrayRef;
 use rayon::ThreadPool;
 
 use self::expr::ExprBinder;
+use self::subquery::{Frame, InSight, OuterRow};
 use self::value::{Bound, Typed};
 use super::analyze::Analysis;
+use super::budget::Budget;
 use super::exec;
 use super::expr::{Expr, Literal};
 use super::optimize::optimize;
@@ -46,6 +51,8 @@ pub struct Context<'a> {
     pub notices: &'a Notices,
     /// Ctrl-C.
     pub cancel: &'a Cancel,
+    /// Memory.
+    pub budget: &'a Budget,
     /// Threads; the program's own when absent.
     pub threads: Option<&'a ThreadPool>,
     /// Where EXPLAIN ANALYZE counts.
@@ -73,7 +80,20 @@ pub struct Binder<'a> {
     /// Views being bound, to refuse a view that uses itself.
     open_views: RefCell<Vec<String>>,
     /// Scopes around the subquery being bound: a name found only there makes the subquery correlated.
-    around: RefCell<Vec<Scope>>,
+    around: RefCell<Vec<Around>>,
+    /// Place in `around` of the scope that the last such name belongs to.
+    reached: Cell<Option<usize>>,
+    /// Columns that subqueries add to each SELECT being bound; `None` within its FROM.
+    frames: RefCell<Vec<Option<Frame>>>,
+    /// The row around, where a subquery is evaluated row by row.
+    outer: Option<OuterRow<'a>>,
+}
+
+/// A scope around a subquery.
+struct Around {
+    scope: Scope,
+    /// It is that of the tables before a subquery in FROM, which may not use them.
+    is_beside: bool,
 }
 
 impl<'a> Binder<'a> {
@@ -85,7 +105,25 @@ impl<'a> Binder<'a> {
             views: RefCell::default(),
             open_views: RefCell::default(),
             around: RefCell::default(),
+            reached: Cell::default(),
+            frames: RefCell::default(),
+            outer: None,
         }
+    }
+
+    /// For a subquery that is evaluated for one row around it.
+    pub fn for_row(context: Context<'a>, row: OuterRow<'a>, in_sight: InSight) -> Binder<'a> {
+        let binder = Binder { outer: Some(row), ..Binder::new(context) };
+        (*binder.with.borrow_mut(), *binder.views.borrow_mut()) = in_sight;
+        binder
+    }
+
+    fn enter(&self, scope: &Scope, is_beside: bool) {
+        self.around.borrow_mut().push(Around { scope: scope.clone(), is_beside });
+    }
+
+    fn leave(&self) {
+        self.around.borrow_mut().pop();
     }
 
     /// Tells the user something once.
@@ -200,24 +238,29 @@ impl<'a> Binder<'a> {
         self.with.borrow().iter().rev().find(|w| same(w)).cloned()
     }
 
-    /// Says that a name belongs to the query around, if it does.
+    /// Says that a name belongs to a query around, if it does, and notes to which.
     pub fn correlated(&self, name: &Name) -> Option<Diagnostic> {
-        let found = self.around.borrow().iter().any(|scope| scope.resolve(name).is_ok());
+        let around = self.around.borrow();
+        let place = around.iter().rposition(|a| a.scope.resolve(name).is_ok())?;
         let shown = name.parts.iter().map(|p| p.text.as_str()).collect::<Vec<_>>().join(".");
-        found.then(|| {
-            Diagnostic::new(
-                format!("`{shown}` belongs to the query around: correlated subqueries are not there"),
-                name.span,
-            )
-            .help("write it as SEMI JOIN, ANTI JOIN or LEFT JOIN ... ON, or group first and JOIN")
-        })
+        if around[place].is_beside {
+            let message = format!("`{shown}` belongs to a table beside this subquery: LATERAL is not there");
+            return Some(Diagnostic::new(message, name.span).help("JOIN the subquery ON that condition"));
+        }
+        self.reached.set(Some(place));
+        let message = format!("`{shown}` belongs to a query further out than the one around this subquery");
+        Some(
+            Diagnostic::new(message, name.span).help(
+                "select it in the query between, or write it as SEMI JOIN, ANTI JOIN or LEFT JOIN ... ON",
+            ),
+        )
     }
 
     /// Plan of a query that stands inside an expression over `scope`; it may not use columns from outside itself.
     fn subquery(&self, query: &Query, scope: &Scope) -> Result<Node> {
-        self.around.borrow_mut().push(scope.clone());
+        self.enter(scope, false);
         let node = self.query(query);
-        self.around.borrow_mut().pop();
+        self.leave();
         Ok(optimize(query::shown(node?)))
     }
 
@@ -236,7 +279,8 @@ impl<'a> Binder<'a> {
         let [column] = node.columns.as_slice() else {
             return Err(Diagnostic::new("a query used as a value has one column", span).into());
         };
-        let batches = exec::collect(node, &self.context)?;
+        let is_probe = self.is_probe();
+        let batches = if is_probe { vec![] } else { exec::collect(node, &self.context)? };
         let rows: usize = batches.iter().map(Batch::num_rows).sum();
         if rows > 1 {
             return Err(Diagnostic::new(
@@ -255,23 +299,41 @@ impl<'a> Binder<'a> {
 
     /// The one column of a query used with IN.
     pub fn column_query(&self, query: &Query, scope: &Scope) -> Result<ArrayRef> {
-        let node = self.subquery(query, scope)?;
+        self.members(&self.subquery(query, scope)?, query.span)
+    }
+
+    fn members(&self, node: &Node, span: Span) -> Result<ArrayRef> {
         let [_] = node.columns.as_slice() else {
-            return Err(Diagnostic::new("a query used with IN has one column", query.span).into());
+            return Err(Diagnostic::new("a query used with IN has one column", span).into());
         };
-        let batch = exec::one(&node, exec::collect(&node, &self.context)?)?;
+        let batches = if self.is_probe() { vec![] } else { exec::collect(node, &self.context)? };
+        let batch = exec::one(node, batches)?;
         Ok(batch.column(0).clone())
+    }
+
+    /// Is a subquery bound only for its type?
+    fn is_probe(&self) -> bool {
+        self.outer.as_ref().is_some_and(|o| o.is_probe)
     }
 
     /// Does the query have a row?
     pub fn exists(&self, query: &Query, scope: &Scope) -> Result<bool> {
-        let node = self.subquery(query, scope)?;
-        for batch in exec::rows(&node, &self.context)? {
-            if batch?.num_rows() > 0 {
-                return Ok(true);
-            }
+        self.has_row(&self.subquery(query, scope)?)
+    }
+
+    fn has_row(&self, node: &Node) -> Result<bool> {
+        if self.is_probe() {
+            return Ok(false);
         }
-        Ok(false)
+        let context = self.context;
+        context.install(|| {
+            for batch in exec::rows(node, &context)? {
+                if batch?.num_rows() > 0 {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
     }
 }
 
@@ -305,18 +367,23 @@ pub fn constant(expr: &Expr) -> Result<Literal> {
 
 /// The first value of an array.
 fn literal_of(array: &ArrayRef) -> Result<Literal> {
+    if array.is_empty() { Ok(Literal::Null) } else { literal_at(array, 0) }
+}
+
+/// A value of an array.
+pub fn literal_at(array: &ArrayRef, row: usize) -> Result<Literal> {
     use arrow_array::Array;
     use arrow_array::cast::AsArray;
-    if array.is_empty() || array.is_null(0) {
+    if array.is_null(row) {
         return Ok(Literal::Null);
     }
     Ok(match Type::of(array.data_type()).unwrap_or(Type::Null) {
-        Type::Int => Literal::Int(super::expr::integers(array)?.value(0)),
-        Type::Float => Literal::Float(super::expr::floats(array)?.value(0)),
-        Type::Text => Literal::Text(array.as_string::<i32>().value(0).to_owned()),
-        Type::Bool => Literal::Bool(array.as_boolean().value(0)),
-        Type::Time => Literal::Time(super::expr::integers(array)?.value(0)),
-        Type::Duration => Literal::Duration(super::expr::integers(array)?.value(0)),
+        Type::Int => Literal::Int(super::expr::integers(array)?.value(row)),
+        Type::Float => Literal::Float(super::expr::floats(array)?.value(row)),
+        Type::Text => Literal::Text(array.as_string::<i32>().value(row).to_owned()),
+        Type::Bool => Literal::Bool(array.as_boolean().value(row)),
+        Type::Time => Literal::Time(super::expr::integers(array)?.value(row)),
+        Type::Duration => Literal::Duration(super::expr::integers(array)?.value(row)),
         _ => Literal::Null,
     })
 }

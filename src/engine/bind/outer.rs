@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::expr::ExprBinder;
-use super::source::joined;
+use super::join::{joined, split};
+use super::source::joined_tables;
 use super::{Binder, read_shared, shared};
 use crate::engine::expr::{Expr, Function, Literal};
 use crate::engine::plan::{JoinCondition, Node, OutColumn, Plan, Role, Shared};
@@ -23,7 +24,7 @@ impl Binder<'_> {
     ) -> Result<(Node, Scope)> {
         let ((left, left_scope), (right, right_scope)) = (left, right);
         let width = left.columns.len();
-        let mut on = JoinCondition { equal: vec![], residual: None };
+        let mut on = JoinCondition::default();
         let mut common = vec![];
         for ident in names {
             let name = Name { parts: vec![ident.clone()], span: ident.span };
@@ -48,7 +49,7 @@ impl Binder<'_> {
                 both.merged.extend(column_of(expr).filter(|_| is_hidden));
             }
         }
-        let (node, mut scope) = joined(kind, left, right, (left_scope, both), on);
+        let (node, mut scope) = joined_tables(kind, left, right, (left_scope, both), on);
         if kind != JoinKind::Full {
             return Ok((node, scope));
         }
@@ -128,6 +129,7 @@ fn swapped(on: JoinCondition, left: usize, right: usize) -> JoinCondition {
     JoinCondition {
         equal: on.equal.into_iter().map(|(l, r)| (r, l)).collect(),
         residual: on.residual.map(|e| e.renumbered(&place)),
+        ..JoinCondition::default()
     }
 }
 
@@ -140,16 +142,15 @@ fn side_by_side(left: &Node, right: &Node) -> Vec<OutColumn> {
 pub(super) fn right_join(left: Node, right: Node, on: JoinCondition) -> Node {
     let (l, r) = (left.columns.len(), right.columns.len());
     let columns = side_by_side(&left, &right);
-    let inner = side_by_side(&right, &left);
-    let on = swapped(on, l, r);
-    let plan = Plan::Join { kind: JoinKind::Left, left: Box::new(right), right: Box::new(left), on };
+    let input = joined(JoinKind::Left, right, left, swapped(on, l, r));
     let exprs = (r..r + l).chain(0..r).map(Expr::Column).collect();
-    Node { plan: Plan::Project { input: Box::new(Node { plan, columns: inner }), exprs }, columns }
+    Node { plan: Plan::Project { input: Box::new(input), exprs }, columns }
 }
 
 /// `left FULL JOIN right`: the LEFT JOIN, then the right rows without partner. Both sides are read once.
 pub(super) fn full_join(left: Node, right: Node, on: JoinCondition) -> Node {
     let (l, r) = (left.columns.len(), right.columns.len());
+    let on = split(on, l);
     let columns = side_by_side(&left, &right);
     let widest = |c: &OutColumn| {
         let mut column = Column::typed(&c.column.name, c.column.kind());

@@ -7,7 +7,7 @@ use super::query::typed;
 use super::value::Typed;
 use crate::engine::expr::Expr;
 use crate::engine::plan::Role;
-use crate::engine::scope::{Resolved, Scope};
+use crate::engine::scope::{Resolved, Scope, ScopeTable};
 use crate::lang::syntax::{self, ExprKind};
 
 /// An output column of SELECT before projection.
@@ -52,13 +52,40 @@ pub fn owner(expr: &syntax::Expr, scope: &Scope) -> Option<String> {
     }
 }
 
-/// The hidden columns of the first position in sight go along, whatever is selected: a subquery has a position.
+/// Gives a query its position. Where a column named `ra` or `dec` is computed, the columns of these two names are it
+/// themselves; one of them alone, or in another unit than degrees, leaves none. Else it is that of the first table whose position columns both are
+/// selected, else of the first table in sight: its hidden columns go along, whatever is selected.
 pub fn with_position(outputs: &mut Vec<Output>, scope: &Scope) {
     if outputs.iter().any(|o| o.role == Role::Ra) {
         return;
     }
+    let is_new = |o: &Output, name: &str| {
+        let is_own = matches!(&o.value.expr, Expr::Column(i) if scope.columns[*i].column.name == o.name);
+        o.name.eq_ignore_ascii_case(name) && o.role == Role::Plain && !is_own
+    };
+    if outputs.iter().any(|o| is_new(o, "ra") || is_new(o, "dec")) {
+        let place = |name: &str| {
+            let value = |o: &&Output| {
+                o.value.unit.as_ref().is_none_or(|u| u.name == "deg") && o.value.kind.is_number()
+            };
+            outputs.iter().position(|o| o.name.eq_ignore_ascii_case(name) && value(&o))
+        };
+        if let Some((ra, dec)) = place("ra").zip(place("dec")) {
+            (outputs[ra].role, outputs[dec].role) = (Role::Ra, Role::Dec);
+        }
+        return;
+    }
+    let has = |table: &ScopeTable, role: Role| {
+        let in_table =
+            |o: &Output| matches!(o.value.expr, Expr::Column(i) if (table.start..table.end).contains(&i));
+        outputs.iter().any(|o| o.role == role && in_table(o))
+    };
+    let both = |table: &&ScopeTable| has(table, Role::RaColumn) && has(table, Role::DecColumn);
+    let whole = 0..scope.columns.len();
+    let range = scope.tables.iter().find(both).map_or(whole, |table| table.start..table.end);
     for role in [Role::Ra, Role::Dec, Role::Cell, Role::Tie] {
-        if let Some(i) = scope.columns.iter().position(|c| c.role == role && c.is_hidden) {
+        let is_it = |i: &usize| scope.columns[*i].role == role && scope.columns[*i].is_hidden;
+        if let Some(i) = range.clone().find(is_it) {
             outputs.extend(star_columns(scope, i..i + 1));
         }
     }

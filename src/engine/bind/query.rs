@@ -3,6 +3,7 @@
 use super::expr::ExprBinder;
 use super::group::{Grouping, contains_aggregate, fingerprint, parts_of};
 use super::output::{Output, all_columns, distinguish, output_name, owner, star_columns, with_position};
+use super::subquery::Frame;
 use super::value::{Bound, Typed};
 use super::{Binder, arith};
 use crate::engine::expr::{Expr, Literal};
@@ -149,11 +150,15 @@ impl Binder<'_> {
     }
 
     fn select(&self, select: &Select, order: &[OrderKey], top: Option<usize>) -> Result<Node> {
-        let (mut input, scope) = self.from(&select.from)?;
-        if let Some(filter) = &select.filter {
-            let binder = ExprBinder { binder: self, scope: &scope, grouping: None };
-            input = super::source::push_filter(input, binder.condition(filter)?);
-        }
+        self.frames.borrow_mut().push(Some(Frame::default()));
+        let node = self.selected(select, order, top);
+        self.frames.borrow_mut().pop();
+        node
+    }
+
+    fn selected(&self, select: &Select, order: &[OrderKey], top: Option<usize>) -> Result<Node> {
+        let (input, scope) = self.from(&select.from)?;
+        let input = self.filtered(input, &scope, select.filter.as_ref())?;
         let grouped = !select.group.is_empty() || select.having.is_some() || has_aggregate(select, order);
         let grouping = if grouped { Some(self.grouping(select, &scope)?) } else { None };
         let binder = ExprBinder { binder: self, scope: &scope, grouping: grouping.as_ref() };
@@ -164,6 +169,7 @@ impl Binder<'_> {
             let expr = self.order_expr(key, &outputs, &binder, select.distinct)?;
             keys.push(sort_key(key, expr));
         }
+        let mut input = self.with_added(input);
         if let Some(grouping) = grouping {
             input = aggregate_node(input, grouping, having);
         }
@@ -353,7 +359,8 @@ pub fn shown(node: Node) -> Node {
     Node { plan: Plan::Project { input: Box::new(node), exprs }, columns }
 }
 
-fn aggregate_node(input: Node, grouping: Grouping, having: Option<Expr>) -> Node {
+/// One row a group.
+pub fn aggregate_node(input: Node, grouping: Grouping, having: Option<Expr>) -> Node {
     let mut columns = vec![];
     for (index, (_, value)) in grouping.keys.iter().enumerate() {
         let mut column = value.column(&format!("key{index}"));

@@ -376,14 +376,32 @@ impl ExprBinder<'_> {
                 .help("DISTANCE(a.pos, b.pos)")
                 .into());
         };
-        if surface != other {
-            return Err(Diagnostic::new("one position is on the sky, the other on the Earth", span).into());
-        }
+        // A POINT of plain numbers lies where the other position does.
+        let is_plain = |lon: &Expr, lat: &Expr| self.has_no_surface(lon) && self.has_no_surface(lat);
+        let surface = match (surface, other) {
+            (a, b) if a == b => a,
+            (Surface::Sky, _) if is_plain(&lon1, &lat1) => other,
+            (_, Surface::Sky) if is_plain(&lon2, &lat2) => surface,
+            _ => {
+                let message = "one position is on the sky, the other on the Earth";
+                return Err(Diagnostic::new(message, span).into());
+            }
+        };
         let depths = d1.zip(d2).map(Box::new);
         let expr = Expr::Distance { surface, places: Box::new([lon1, lat1, lon2, lat2]), depths };
         let mut value = Typed::computed(expr, Type::Float, false);
         value.unit = Unit::find(if surface == Surface::Sky { "deg" } else { "m" });
         Ok(Bound::Scalar(value))
+    }
+
+    /// Is the value no coordinate that is known to lie on the sky?
+    fn has_no_surface(&self, value: &Expr) -> bool {
+        let mut is_plain = true;
+        value.columns(&mut |i| {
+            let role = self.scope.columns.get(i).map(|c| c.role);
+            is_plain &= !matches!(role, Some(Role::Ra | Role::Dec | Role::RaColumn | Role::DecColumn));
+        });
+        is_plain
     }
 
     /// ADQL's optional first argument: ICRS and what hardly differs from it.

@@ -2,9 +2,9 @@
 
 use super::arith::{measure, units_of};
 use super::expr::ExprBinder;
+use super::join::{base_table, joined};
 use super::query::BRANCHES;
 use super::{Binder, read_shared};
-use crate::engine::expr::{CompareOp, Expr};
 use crate::engine::plan::{JoinCondition, Match, MatchMode, Node, OutColumn, Plan, Role, Scan};
 use crate::engine::scope::{Scope, ScopeTable};
 use crate::engine::session::Variable;
@@ -20,6 +20,14 @@ use crate::model::units::Dimension;
 impl Binder<'_> {
     /// The whole FROM; nothing is one row without columns.
     pub fn from(&self, items: &[FromItem]) -> Result<(Node, Scope)> {
+        // Conditions of ON stand before the columns that subqueries of SELECT add.
+        self.frames.borrow_mut().push(None);
+        let done = self.sources(items);
+        self.frames.borrow_mut().pop();
+        done
+    }
+
+    fn sources(&self, items: &[FromItem]) -> Result<(Node, Scope)> {
         if items.iter().map(|i| 1 + i.joins.len()).sum::<usize>() > BRANCHES {
             let span = items[0].source.span;
             return Err(Diagnostic::new(format!("more than {BRANCHES} tables in one FROM"), span).into());
@@ -31,18 +39,8 @@ impl Binder<'_> {
                 None => (node, scope),
                 Some((left, left_scope)) => {
                     one_alias_each(&left_scope, &scope, item.source.span)?;
-                    let on = JoinCondition { equal: vec![], residual: None };
                     let scope = left_scope.beside(scope);
-                    let node = Node {
-                        plan: Plan::Join {
-                            kind: JoinKind::Inner,
-                            left: Box::new(left),
-                            right: Box::new(node),
-                            on,
-                        },
-                        columns: scope.columns.clone(),
-                    };
-                    (node, scope)
+                    (joined(JoinKind::Inner, left, node, JoinCondition::default()), scope)
                 }
             });
         }
@@ -61,9 +59,9 @@ impl Binder<'_> {
     /// A source after others: a name of those inside a subquery is refused as correlated.
     fn source_beside(&self, source: &Source, left: Option<&Scope>) -> Result<(Node, Scope)> {
         let Some(left) = left else { return self.source(source) };
-        self.around.borrow_mut().push(left.clone());
+        self.enter(left, true);
         let done = self.source(source);
-        self.around.borrow_mut().pop();
+        self.leave();
         done
     }
 
@@ -97,7 +95,8 @@ impl Binder<'_> {
         self.joined_item(item, None)
     }
 
-    fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
+    /// The rows of `$name`.
+    pub fn rows_of_view(&self, name: &str, span: Span) -> Result<Node> {
         match self.context.session.variables.get(name) {
             Some(Variable::View(view)) => Ok(read_shared(Binder::view(self, name, view, span)?)),
             Some(Variable::Value(_) | Variable::List(_)) => {
@@ -125,7 +124,7 @@ impl Binder<'_> {
         if let Some(info) = tables.find(&last.text).filter(|info| !last.quoted || info.name == last.text) {
             return Ok(scan(&info, None));
         }
-        let catalogue = tables.snapshot.catalogue();
+        let catalogue = tables.catalogue();
         let source = catalogue.sources.iter().find(|s| s.name.eq_ignore_ascii_case(&last.text));
         let rows_of = source.and_then(|s| match s.kind.as_str() {
             "waveforms" => Some("segments"),
@@ -141,7 +140,7 @@ impl Binder<'_> {
 
     fn no_table(&self, name: &Ident) -> Diagnostic {
         let names = self.context.tables.names();
-        let sources = self.context.tables.snapshot.catalogue().sources.iter().map(|s| s.name.as_str());
+        let sources = self.context.tables.catalogue().sources.iter().map(|s| s.name.as_str());
         let near = nearest(&name.text, names.iter().map(String::as_str).chain(sources));
         let help = match near {
             Some(near) => format!("did you mean `{near}`? (SHOW TABLES lists them)"),
@@ -166,8 +165,9 @@ impl Binder<'_> {
             JoinOn::On(on) => {
                 let both = left_scope.clone().beside(right_scope);
                 let binder = ExprBinder { binder: self, scope: &both, grouping: None };
-                let condition = split_join(binder.condition(on)?, left.columns.len());
-                Ok(joined(join.kind, left, right, (left_scope, both), condition))
+                let residual = Some(binder.condition(on)?);
+                let on = JoinCondition { residual, ..JoinCondition::default() };
+                Ok(joined_tables(join.kind, left, right, (left_scope, both), on))
             }
             JoinOn::Natural => {
                 let names = super::outer::common_names(&left_scope, &right_scope, join.span)?;
@@ -191,9 +191,10 @@ impl Binder<'_> {
         for (scope, node) in [(&left_scope, &left), (&right_scope, &right)] {
             let alias = scope.tables.first().map_or("the table", |t| t.alias.as_str());
             if node.role(Role::Longitude).is_some() {
-                return Err(
-                    later(&format!("CROSSMATCH of positions on the Earth (`{alias}`)"), within.span).into()
-                );
+                let what = format!("CROSSMATCH of positions on the Earth (`{alias}`)");
+                return Err(later(&what, within.span)
+                    .help("JOIN ... ON DISTANCE(a.pos, b.pos) <= 10 km finds all pairs")
+                    .into());
             }
             if node.role(Role::Ra).is_none() || node.role(Role::Dec).is_none() {
                 return Err(Diagnostic::new(format!("`{alias}` has no position column"), within.span)
@@ -204,7 +205,19 @@ impl Binder<'_> {
         self.one_radius(within, left_scope.clone().beside(right_scope.clone()))?;
         let radius_deg = self.radius(within, &left_scope)?;
         let mode = match_mode(kind, &self.figures(options)?)?;
-        let plan = Match { kind, left: Box::new(left), right: Box::new(right), radius_deg, mode };
+        let place = |node: &Node| node.role(Role::Ra).zip(node.role(Role::Dec)).unwrap_or_default();
+        let plan = Match {
+            kind,
+            places: [place(&left), place(&right)],
+            excludes_self: base_table(&left).is_some_and(|table| base_table(&right) == Some(table)),
+            left: Box::new(left),
+            right: Box::new(right),
+            radius_deg,
+            is_strict: false,
+            mode,
+            residual: None,
+            has_match_columns: !matches!(kind, JoinKind::Semi | JoinKind::Anti),
+        };
         let mut columns = plan.left.columns.clone();
         if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
             return Ok((Node { plan: Plan::Match(plan), columns }, left_scope));
@@ -231,7 +244,9 @@ impl Binder<'_> {
             (true, None) => Err(Diagnostic::new("a match radius needs a unit", within.span)
                 .help(format!("`{within} * 1 arcsec`"))
                 .into()),
-            (true, Some(_)) => Err(later("a match radius of each row", within.span).into()),
+            (true, Some(_)) => Err(later("a match radius of each row", within.span)
+                .help("JOIN ... ON DISTANCE(a.pos, b.pos) <= radius in degrees finds all pairs")
+                .into()),
         }
     }
 
@@ -299,6 +314,11 @@ fn match_mode(kind: JoinKind, options: &[MatchOption]) -> Result<MatchMode, Diag
     Ok(mode)
 }
 
+/// The columns in sight after a join.
+fn in_sight(kind: JoinKind, left: Scope, both: Scope) -> Scope {
+    if matches!(kind, JoinKind::Semi | JoinKind::Anti) { left } else { both }
+}
+
 /// A part of the language that parses and is not there yet.
 pub fn later(what: &str, span: Span) -> Diagnostic {
     Diagnostic::new(format!("{what} is not there yet"), span)
@@ -315,119 +335,19 @@ fn scan(info: &TableInfo, source: Option<String>) -> Node {
     });
     Node { plan, columns: info.columns.clone() }
 }
-
 /// A join by a condition on both sides.
-pub(super) fn joined(
+pub(super) fn joined_tables(
     kind: JoinKind,
     left: Node,
     right: Node,
     scopes: (Scope, Scope),
     on: JoinCondition,
 ) -> (Node, Scope) {
-    let scope = if matches!(kind, JoinKind::Semi | JoinKind::Anti) { scopes.0 } else { scopes.1 };
+    let scope = in_sight(kind, scopes.0, scopes.1);
     match kind {
         JoinKind::Right => return (super::outer::right_join(left, right, on), scope),
         JoinKind::Full => return (super::outer::full_join(left, right, on), scope),
         _ => {}
     }
-    let columns = scope.columns.clone();
-    (Node { plan: Plan::Join { kind, left: Box::new(left), right: Box::new(right), on }, columns }, scope)
-}
-
-/// The conditions that AND joins.
-pub fn conjuncts(expr: Expr, into: &mut Vec<Expr>) {
-    match expr {
-        Expr::And(a, b) => {
-            conjuncts(*a, into);
-            conjuncts(*b, into);
-        }
-        other => into.push(other),
-    }
-}
-
-fn side(expr: &Expr, left_columns: usize) -> (bool, bool) {
-    let (mut left, mut right) = (false, false);
-    expr.columns(&mut |i| if i < left_columns { left = true } else { right = true });
-    (left, right)
-}
-
-/// Equalities of a left and a right value are found by hashing; the rest is tested on the pairs.
-fn split_join(condition: Expr, left_columns: usize) -> JoinCondition {
-    let mut parts = vec![];
-    conjuncts(condition, &mut parts);
-    let mut on = JoinCondition { equal: vec![], residual: None };
-    for part in parts {
-        if let Expr::Compare(CompareOp::Eq, a, b) = &part {
-            let (sides_a, sides_b) = (side(a, left_columns), side(b, left_columns));
-            let pair = match (sides_a, sides_b) {
-                ((true, false), (false, true)) => Some((a, b)),
-                ((false, true), (true, false)) => Some((b, a)),
-                _ => None,
-            };
-            if let Some((l, r)) = pair {
-                on.equal.push(((**l).clone(), (**r).clone().renumbered(&|i| i - left_columns)));
-                continue;
-            }
-        }
-        on.residual = Some(match on.residual {
-            Some(all) => all.and(part),
-            None => part,
-        });
-    }
-    on
-}
-
-/// What pairs rows only if both do.
-fn both(mut a: JoinCondition, b: JoinCondition) -> JoinCondition {
-    a.equal.extend(b.equal);
-    a.residual = match (a.residual, b.residual) {
-        (Some(x), Some(y)) => Some(x.and(y)),
-        (x, y) => x.or(y),
-    };
-    a
-}
-
-/// Puts a condition on a node, below joins where that changes nothing: conditions on the left side alone act
-/// before LEFT, SEMI, ANTI, NEAREST and ALL; nothing acts before MUTUAL; conditions on the right side only before
-/// an inner JOIN, whose pairs those on both sides decide (`FROM a, b WHERE a.id = b.id`).
-pub fn push_filter(node: Node, condition: Expr) -> Node {
-    let mut parts = vec![];
-    conjuncts(condition, &mut parts);
-    parts.into_iter().fold(node, push_one)
-}
-
-fn push_one(node: Node, condition: Expr) -> Node {
-    let Node { plan, columns } = node;
-    let plan = match plan {
-        Plan::Join { kind, left, right, on } => {
-            let width = left.columns.len();
-            match (side(&condition, width), kind) {
-                ((_, false), _) => Plan::Join { kind, left: Box::new(push_one(*left, condition)), right, on },
-                ((false, true), JoinKind::Inner) => {
-                    let condition = condition.renumbered(&|i| i - width);
-                    Plan::Join { kind, left, right: Box::new(push_one(*right, condition)), on }
-                }
-                ((true, true), JoinKind::Inner) => {
-                    let on = both(on, split_join(condition, width));
-                    Plan::Join { kind, left, right, on }
-                }
-                _ => filter(
-                    Node { plan: Plan::Join { kind, left, right, on }, columns: columns.clone() },
-                    condition,
-                ),
-            }
-        }
-        Plan::Match(m) if m.mode != MatchMode::Mutual && !side(&condition, m.left.columns.len()).1 => {
-            Plan::Match(Match { left: Box::new(push_one(*m.left, condition)), ..m })
-        }
-        other => filter(Node { plan: other, columns: columns.clone() }, condition),
-    };
-    Node { plan, columns }
-}
-
-fn filter(input: Node, condition: Expr) -> Plan {
-    if let Plan::Filter { input, predicate } = input.plan {
-        return Plan::Filter { input, predicate: predicate.and(condition) };
-    }
-    Plan::Filter { input: Box::new(input), predicate: condition }
+    (joined(kind, left, right, on), scope)
 }

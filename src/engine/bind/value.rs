@@ -209,13 +209,14 @@ fn read_time_token(text: &str, span: Span) -> Result<i64, Diagnostic> {
             rest.trim().parse().map_err(|_| Diagnostic::new("this is not a day number", span))?;
         Time::from_mjd(value - offset)
             .map(|t| t.0)
-            .ok_or_else(|| Diagnostic::new("outside 1677-09-21 .. 2262-04-11", span))
+            .ok_or_else(|| Diagnostic::new("this time is outside 1677-09-21 .. 2262-04-11", span))
     };
     if upper == "MJD" {
         return day(&text[3..], 0.0);
     }
     if upper.starts_with("JD") {
-        return julian(&text[2..]).ok_or_else(|| Diagnostic::new("outside 1677-09-21 .. 2262-04-11", span));
+        return julian(&text[2..])
+            .ok_or_else(|| Diagnostic::new("this time is outside 1677-09-21 .. 2262-04-11", span));
     }
     Time::parse(text).map(|t| t.0).map_err(|e| {
         let mut error = Diagnostic::new(e.reason, span);

@@ -70,6 +70,14 @@ impl Binder<'_> {
         let Some(range) = during else { return Ok(None) };
         let scope = Scope::default();
         let binder = ExprBinder { binder: self, scope: &scope, grouping: None };
+        if range.end.is_none()
+            && matches!(range.start.kind, crate::lang::syntax::ExprKind::Time(_))
+            && binder.scalar(&range.start).is_ok_and(|v| v.kind == Type::Time)
+        {
+            return Err(Diagnostic::new("DURING needs a span, this is one instant", range.span)
+                .help("in quotes it is a period: '2024-01-01' is the day; or a .. b")
+                .into());
+        }
         let (start, end) = binder.span(range)?;
         let instant = |e: &Expr| match super::constant(e)? {
             Literal::Time(ns) => Ok(Time(ns)),
@@ -248,12 +256,5 @@ fn statistics(names: &[syntax::Ident]) -> Result<Vec<String>, Diagnostic> {
 
 /// An error of an operator, at a place of the query.
 pub fn at_span(error: Error, span: Span) -> Error {
-    match error {
-        Error::Refused { message, help } => {
-            let mut diagnostic = Diagnostic::new(message, span);
-            diagnostic.help = help.filter(|h| !h.is_empty());
-            diagnostic.into()
-        }
-        other => other,
-    }
+    error.at(span)
 }

@@ -112,7 +112,7 @@ fn with_literal(op: CompareOp, values: &ArrayRef, literal: &Literal) -> Result<A
         (Type::Null, _) => BooleanArray::new_null(values.len()),
         (Type::Float, Literal::Float(b)) => {
             let (a, b) = (floats(values)?, *b);
-            bits_of(&a, |i| op.holds(a.values()[i].partial_cmp(&b).unwrap_or(Ordering::Greater)))
+            against_value(op, &a, b)
         }
         (Type::Float, Literal::Int(b)) => {
             let (a, b) = (floats(values)?, *b);
@@ -124,11 +124,28 @@ fn with_literal(op: CompareOp, values: &ArrayRef, literal: &Literal) -> Result<A
         }
         (_, Literal::Int(b) | Literal::Time(b) | Literal::Duration(b)) => {
             let (a, b) = (integers(values)?, *b);
-            bits_of(&a, |i| op.holds(a.values()[i].cmp(&b)))
+            against_value(op, &a, b)
         }
         _ => return compare_arrays(op, values, &arrow_array::Scalar::new(literal.array(1))),
     };
     Ok(Arc::new(result))
+}
+
+/// One operator a loop, so that it is not asked for again with every row. NaN counts as larger than any number.
+#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is larger than any number here")]
+fn against_value<T: ArrowPrimitiveType>(op: CompareOp, a: &PrimitiveArray<T>, b: T::Native) -> BooleanArray
+where
+    T::Native: PartialOrd,
+{
+    let x = a.values();
+    match op {
+        CompareOp::Eq => bits_of(a, |i| x[i] == b),
+        CompareOp::Ne => bits_of(a, |i| x[i] != b),
+        CompareOp::Lt => bits_of(a, |i| x[i] < b),
+        CompareOp::Le => bits_of(a, |i| x[i] <= b),
+        CompareOp::Gt => bits_of(a, |i| !(x[i] <= b)),
+        CompareOp::Ge => bits_of(a, |i| !(x[i] < b)),
+    }
 }
 
 fn bits_of(array: &dyn Array, holds: impl FnMut(usize) -> bool) -> BooleanArray {

@@ -183,6 +183,13 @@ pub enum Expr {
 }
 
 pub(crate) fn arrow_error(error: ArrowError) -> Error {
+    if let ArrowError::OffsetOverflowError(_) = error {
+        return Error::Limit {
+            what: "the text of one column in memory".to_owned(),
+            limit: "2 GiB".to_owned(),
+            help: "select fewer columns or rows before this step".to_owned(),
+        };
+    }
     let message = match &error {
         ArrowError::ArithmeticOverflow(what) => format!("an integer result does not fit 64 bits: {what}"),
         other => other.to_string(),
@@ -482,17 +489,27 @@ fn distance(surface: Surface, parts: &[ArrayRef]) -> Result<ArrayRef> {
     let rows = parts.first().map_or(0, |p| p.len());
     let value = |k: usize, i: usize| parts.get(k).and_then(|p| p.is_valid(i).then(|| p.value(i)));
     let values = (0..rows).map(|i| {
-        let (a, b) = ((value(0, i)?, value(1, i)?), (value(2, i)?, value(3, i)?));
-        if surface == Surface::Sky {
-            return Some(separation::separation_deg(a, b));
-        }
-        let place = |p: (f64, f64)| Place { lon_deg: p.0, lat_deg: p.1 };
-        let (a, b) = (place(a), place(b));
-        if parts.len() < 6 {
-            return Some(earth::distance_km(a, b) * 1000.0);
-        }
-        let at = |p: Place, k: usize| earth::ecef_km(p, -value(k, i).unwrap_or(0.0));
-        Some(vector::chord2(at(a, 4), at(b, 5)).sqrt() * 1000.0)
+        let places = ((value(0, i)?, value(1, i)?), (value(2, i)?, value(3, i)?));
+        let depths = (parts.len() == 6).then(|| (value(4, i).unwrap_or(0.0), value(5, i).unwrap_or(0.0)));
+        Some(distance_of(surface, places, depths))
     });
     Ok(Arc::new(finite(values.collect::<Float64Array>())))
+}
+
+/// Distance of two (longitude, latitude) in degrees: degrees on the sky, metres on the Earth, with depths in km the
+/// straight line between them; NaN where one is no position.
+pub fn distance_of(surface: Surface, places: ((f64, f64), (f64, f64)), depths_km: Option<(f64, f64)>) -> f64 {
+    let (a, b) = places;
+    if !(separation::is_position(a.0, a.1) && separation::is_position(b.0, b.1)) {
+        return f64::NAN;
+    }
+    let place = |p: (f64, f64)| Place { lon_deg: p.0, lat_deg: p.1 };
+    match (surface, depths_km) {
+        (Surface::Sky, _) => separation::separation_deg(a, b),
+        (Surface::Earth, None) => earth::distance_km(place(a), place(b)) * 1000.0,
+        (Surface::Earth, Some((depth_a, depth_b))) => {
+            let (a, b) = (earth::ecef_km(place(a), -depth_a), earth::ecef_km(place(b), -depth_b));
+            vector::chord2(a, b).sqrt() * 1000.0
+        }
+    }
 }

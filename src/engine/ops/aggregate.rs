@@ -1,381 +1,362 @@
-//! GROUP BY: rows to groups by hashing, groups in the order of their first row. Sums add in row order, so that a
-//! result depends neither on threads nor on how the rows were batched.
+//! GROUP BY: groups in the order of their first row. The input is cut into blocks of a fixed number of rows; each block
+//! is grouped and added up on its own, on any thread, and the blocks are added in their order. So a result depends
+//! neither on threads nor on how the rows were batched.
+
+pub mod state;
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, DurationNanosecondArray, Float64Array, Int64Array, StringArray,
-    TimestampNanosecondArray,
-};
-use arrow_row::{RowConverter, SortField};
-use arrow_schema::DataType;
+use arrow_array::{Array, ArrayRef, DurationNanosecondArray, Int64Array, RecordBatchOptions};
+use arrow_schema::{DataType, Field};
+use arrow_select::concat::concat_batches;
+use arrow_select::interleave::interleave;
+use rayon::prelude::*;
 
-use super::hash::{ByRow, RowSet};
-use crate::engine::exec::Rows;
-use crate::engine::expr::{Expr, arrow_error, cast, floats, integers, without_negative_zero};
+use self::state::{Placed, State};
+use super::group::{BlockKeys, Layout, PARTITIONS, Partition, in_row_order};
+use crate::engine::bind::Context;
+use crate::engine::budget::Held;
+use crate::engine::expr::{Expr, arrow_error, cast};
 use crate::engine::plan::{Aggregate, AggregateFunction as F};
-use crate::error::{Error, Result};
+use crate::engine::stream::{Blocks, Rows, Tasks, in_order, ready};
+use crate::error::Result;
+use crate::limits;
 use crate::model::table::{Batch, Schema, Type};
-use crate::stats::Sample;
-use crate::stats::{chi2, median, rms, slope, weighted_mean};
+
+/// Rows of a block.
+const BLOCK_ROWS: usize = limits::BATCH_ROWS;
+/// Blocks grouped at a time, for each thread.
+const BLOCKS_PER_THREAD: usize = 8;
 
 /// One row a group: the keys, then the aggregates. Without keys there is one group, also of nothing.
-pub fn aggregate(input: Rows<'_>, keys: &[Expr], aggregates: &[Aggregate], out: &Schema) -> Result<Batch> {
-    let mut groups = Groups::new(keys.is_empty());
-    let mut states: Vec<State> = vec![];
-    for batch in input {
-        let batch = batch?;
-        let ids = groups.assign(keys, &batch)?;
-        if states.is_empty() {
-            states = aggregates.iter().map(|a| State::new(a, &batch)).collect::<Result<_>>()?;
+pub fn aggregate<'a>(
+    input: Tasks<'a>,
+    keys: &[Expr],
+    aggregates: &[Aggregate],
+    how: (&Schema, &'a Context<'a>),
+) -> Result<Rows<'a>> {
+    let (out, context) = how;
+    let plain = aggregates.iter().filter(|a| !needs_distinct(a)).cloned().collect();
+    let mut main = Table::new(keys.to_vec(), plain);
+    let mut distinct: Vec<Table> =
+        aggregates.iter().filter(|a| needs_distinct(a)).map(|a| Table::of_distinct(keys, a)).collect();
+    let mut held = context.budget.hold("GROUP BY");
+    let mut blocks = Blocks::new(in_order(input, context, Ok), BLOCK_ROWS);
+    let width = rayon::current_num_threads() * BLOCKS_PER_THREAD;
+    loop {
+        context.cancel.check()?;
+        let window = blocks.by_ref().take(width).collect::<Result<Vec<_>>>()?;
+        if window.is_empty() {
+            break;
         }
-        for (state, aggregate) in states.iter_mut().zip(aggregates) {
-            state.add(aggregate, &batch, &ids, groups.count)?;
-        }
+        std::iter::once(&mut main).chain(&mut distinct).try_for_each(|table| table.add(&window))?;
+        held.set(main.bytes() + distinct.iter().map(Table::bytes).sum::<usize>())?;
     }
-    if states.is_empty() {
-        let kinds = out.columns.iter().skip(keys.len()).map(|c| c.kind());
-        states = aggregates.iter().zip(kinds).map(|(a, kind)| State::of(a.function, kind)).collect();
-    }
-    let mut columns = groups.key_columns(out, keys.len())?;
-    for (state, column) in states.into_iter().zip(out.columns.iter().skip(keys.len())) {
-        let value = state.finish(groups.count)?;
-        columns.push(match (value.data_type(), &column.data_type) {
-            (have, want) if have == want => value,
-            (DataType::Float64, DataType::Duration(_)) => {
-                let ns = value.as_primitive::<Float64Type>().iter().map(|v| v.map(|v| v.round() as i64));
-                Arc::new(ns.collect::<DurationNanosecondArray>())
-            }
-            _ => arrow_cast::cast(&value, &column.data_type).map_err(arrow_error)?,
-        });
-    }
-    let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(groups.count));
-    Batch::try_new_with_options(out.arrow(), columns, &options).map_err(arrow_error)
+    finish(main, distinct, (aggregates, out, context), held)
 }
 
-/// The groups met so far.
-struct Groups {
-    count: usize,
-    ids: ByRow<Box<[u8]>, u32>,
-    converter: Option<RowConverter>,
-    /// Key values of the first row of each group, batch by batch.
-    firsts: Vec<Vec<ArrayRef>>,
+/// MIN and MAX are the same of each value once.
+fn needs_distinct(aggregate: &Aggregate) -> bool {
+    aggregate.distinct && !matches!(aggregate.function, F::Min | F::Max)
 }
 
-impl Groups {
-    fn new(is_whole: bool) -> Groups {
-        Groups { count: usize::from(is_whole), ids: ByRow::default(), converter: None, firsts: vec![] }
+/// Puts the tables together: plain aggregates stand in `main`, each distinct one in its own table.
+fn finish<'a>(
+    main: Table,
+    distinct: Vec<Table>,
+    how: (&[Aggregate], &Schema, &'a Context<'a>),
+    mut held: Held<'a>,
+) -> Result<Rows<'a>> {
+    let (aggregates, out, context) = how;
+    let keys = main.keys.len();
+    let kinds: Vec<Type> = out.columns.iter().skip(keys).map(|c| c.kind()).collect();
+    let mut apart = distinct.into_iter();
+    let mut single = vec![];
+    for aggregate in aggregates.iter().filter(|a| needs_distinct(a)) {
+        let values = apart.next().map(|table| distinct_values(table, aggregate, (keys, out), context));
+        single.push(values.transpose()?);
     }
-
-    /// The group of each row.
-    fn assign(&mut self, keys: &[Expr], batch: &Batch) -> Result<Vec<u32>> {
-        if keys.is_empty() {
-            return Ok(vec![0; batch.num_rows()]);
-        }
-        let values = keys.iter().map(|k| k.eval(batch)).collect::<Result<Vec<_>>>()?;
-        if self.converter.is_none() {
-            let fields = values.iter().map(|v| SortField::new(v.data_type().clone())).collect();
-            self.converter = Some(RowConverter::new(fields).map_err(arrow_error)?);
-        }
-        let Some(converter) = &self.converter else { return Ok(vec![]) };
-        let equal: Vec<ArrayRef> = values.iter().map(without_negative_zero).collect();
-        let rows = converter.convert_columns(&equal).map_err(arrow_error)?;
-        let mut ids = Vec::with_capacity(batch.num_rows());
-        let mut new_rows: Vec<u32> = vec![];
-        for (row, key) in rows.iter().enumerate() {
-            let id = match self.ids.get(key.as_ref()) {
-                Some(id) => *id,
-                None => {
-                    let id = self.count as u32;
-                    self.ids.insert(key.as_ref().into(), id);
-                    self.count += 1;
-                    new_rows.push(row as u32);
-                    id
-                }
-            };
-            ids.push(id);
-        }
-        if !new_rows.is_empty() {
-            let rows = arrow_array::UInt32Array::from(new_rows);
-            let first = values.iter().map(|v| arrow_select::take::take(v, &rows, None).map_err(arrow_error));
-            self.firsts.push(first.collect::<Result<_>>()?);
-        }
-        Ok(ids)
-    }
-
-    fn key_columns(&self, out: &Schema, keys: usize) -> Result<Vec<ArrayRef>> {
-        if self.firsts.is_empty() {
-            return Ok(out.empty().columns().iter().take(keys).cloned().collect());
-        }
-        (0..keys)
-            .map(|k| {
-                let parts: Vec<&dyn Array> = self.firsts.iter().map(|f| f[k].as_ref()).collect();
-                arrow_select::concat::concat(&parts).map_err(arrow_error)
-            })
-            .collect()
-    }
-}
-
-/// What an aggregate keeps a group.
-enum State {
-    Count(Vec<i64>, Seen),
-    /// Wide, so that only a total that does not fit is an error.
-    SumInt(Vec<Option<i128>>, Seen),
-    /// Sum and count.
-    SumFloat(F, Vec<(f64, u64)>, Seen),
-    /// Best value as i64 with the type to give back.
-    BestInt(F, Type, Vec<Option<i64>>),
-    BestFloat(F, Vec<Option<f64>>),
-    BestText(F, Vec<Option<String>>),
-    /// All values (and errors or times), for statistics that need them.
-    Sample(F, Vec<(Vec<f64>, Vec<f64>)>, Seen),
-}
-
-/// Values met in each group, for DISTINCT.
-type Seen = RowSet<(u32, Box<[u8]>)>;
-
-impl State {
-    fn new(aggregate: &Aggregate, batch: &Batch) -> Result<State> {
-        let kind = match aggregate.args.last() {
-            Some(value) => Type::of(value.eval(batch)?.data_type()).unwrap_or(Type::Null),
-            None => Type::Null,
-        };
-        Ok(State::of(aggregate.function, kind))
-    }
-
-    fn of(function: F, kind: Type) -> State {
-        let seen = Seen::default;
-        match function {
-            F::Count => State::Count(vec![], seen()),
-            F::Sum if matches!(kind, Type::Int | Type::Duration | Type::Null) => {
-                State::SumInt(vec![], seen())
-            }
-            F::Sum | F::Avg => State::SumFloat(function, vec![], seen()),
-            F::Min | F::Max => match kind {
-                Type::Float => State::BestFloat(function, vec![]),
-                Type::Text => State::BestText(function, vec![]),
-                other => State::BestInt(function, other, vec![]),
-            },
-            _ => State::Sample(function, vec![], seen()),
-        }
-    }
-
-    fn add(&mut self, aggregate: &Aggregate, batch: &Batch, ids: &[u32], count: usize) -> Result<()> {
-        let args = aggregate.args.iter().map(|a| a.eval(batch)).collect::<Result<Vec<_>>>()?;
-        let keep = match (self.seen(), aggregate.distinct) {
-            (Some(seen), true) => Some(first_times(seen, &args, ids)?),
-            _ => None,
-        };
-        let is_kept = |row: usize| {
-            args.iter().all(|a| !is_null(a, row)) && keep.as_ref().is_none_or(|k: &Vec<bool>| k[row])
-        };
-        match self {
-            State::Count(counts, _) => {
-                counts.resize(count, 0);
-                ids.iter()
-                    .enumerate()
-                    .filter(|(row, _)| is_kept(*row))
-                    .for_each(|(_, &id)| counts[id as usize] += 1);
-            }
-            State::SumInt(sums, _) => {
-                sums.resize(count, None);
-                let values = integers(&args[0])?;
-                for (row, &id) in ids.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
-                    let sum = &mut sums[id as usize];
-                    *sum = Some(sum.unwrap_or(0).saturating_add(i128::from(values.value(row))));
-                }
-            }
-            State::SumFloat(_, sums, _) => {
-                sums.resize(count, (0.0, 0));
-                let values = numbers(&args[0])?;
-                for (row, &id) in ids.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
-                    let sum = &mut sums[id as usize];
-                    *sum = (sum.0 + values.value(row), sum.1 + 1);
-                }
-            }
-            State::Sample(_, samples, _) => {
-                samples.resize(count, (vec![], vec![]));
-                let columns = args.iter().map(numbers).collect::<Result<Vec<_>>>()?;
-                for (row, &id) in ids.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
-                    let sample = &mut samples[id as usize];
-                    sample.0.push(columns[0].value(row));
-                    sample.1.extend(columns.get(1).map(|c| c.value(row)));
-                }
-            }
-            _ => self.add_best(&args[0], ids, count)?,
-        }
-        Ok(())
-    }
-
-    fn seen(&mut self) -> Option<&mut Seen> {
-        match self {
-            State::Count(_, seen) | State::SumInt(_, seen) => Some(seen),
-            State::SumFloat(_, _, seen) | State::Sample(_, _, seen) => Some(seen),
-            _ => None,
-        }
-    }
-
-    fn add_best(&mut self, values: &ArrayRef, ids: &[u32], count: usize) -> Result<()> {
-        match self {
-            State::BestInt(function, kind, best) => {
-                best.resize(count, None);
-                let values = match kind {
-                    Type::Bool => values.as_boolean().iter().map(|v| v.map(i64::from)).collect(),
-                    Type::Null => Int64Array::new_null(values.len()),
-                    _ => integers(values)?,
-                };
-                improve(*function, best, ids, values.iter());
-            }
-            State::BestFloat(function, best) => {
-                best.resize(count, None);
-                improve(*function, best, ids, floats(values)?.iter());
-            }
-            State::BestText(function, best) => {
-                best.resize(count, None);
-                improve_texts(*function, best, ids, values.as_string::<i32>());
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn finish(self, count: usize) -> Result<ArrayRef> {
-        Ok(match self {
-            State::Count(mut counts, _) => {
-                counts.resize(count, 0);
-                Arc::new(Int64Array::from(counts))
-            }
-            State::SumInt(mut sums, _) => {
-                sums.resize(count, None);
-                let fit = |sum: i128| i64::try_from(sum).map_err(|_| overflow());
-                let sums = sums.into_iter().map(|s| s.map(fit).transpose()).collect::<Result<Vec<_>>>()?;
-                Arc::new(Int64Array::from(sums))
-            }
-            State::SumFloat(function, mut sums, _) => {
-                sums.resize(count, (0.0, 0));
-                let value = |(sum, n): (f64, u64)| match (function, n) {
-                    (_, 0) => None,
-                    (F::Avg, n) => Some(sum / n as f64),
-                    _ => Some(sum),
-                };
-                Arc::new(
-                    sums.into_iter().map(|s| value(s).filter(|v| v.is_finite())).collect::<Float64Array>(),
-                )
-            }
-            State::BestInt(_, kind, mut best) => {
-                best.resize(count, None);
-                best_array(kind, best)
-            }
-            State::BestFloat(_, mut best) => {
-                best.resize(count, None);
-                Arc::new(Float64Array::from(best))
-            }
-            State::BestText(_, mut best) => {
-                best.resize(count, None);
-                Arc::new(StringArray::from(best))
-            }
-            State::Sample(function, mut samples, _) => {
-                samples.resize(count, (vec![], vec![]));
-                Arc::new(samples.iter().map(|s| statistic(function, s)).collect::<Float64Array>())
-            }
-        })
-    }
-}
-
-/// As f64; durations in ns.
-fn numbers(array: &ArrayRef) -> Result<Float64Array> {
-    match array.data_type() {
-        DataType::Duration(_) => floats(&(Arc::new(integers(array)?) as ArrayRef)),
-        _ => floats(array),
-    }
-}
-
-fn is_null(array: &ArrayRef, row: usize) -> bool {
-    array.is_null(row) || *array.data_type() == DataType::Null
-}
-
-fn overflow() -> Error {
-    Error::refused("SUM does not fit 64 bits", "SUM(CAST(x AS FLOAT))")
-}
-
-fn best_array(kind: Type, best: Vec<Option<i64>>) -> ArrayRef {
-    match kind {
-        Type::Time => Arc::new(TimestampNanosecondArray::from(best).with_timezone("UTC")),
-        Type::Duration => Arc::new(DurationNanosecondArray::from(best)),
-        Type::Bool => Arc::new(best.into_iter().map(|v| v.map(|v| v != 0)).collect::<BooleanArray>()),
-        _ => Arc::new(Int64Array::from(best)),
-    }
-}
-
-/// As `improve`, copying a text only when it is better.
-fn improve_texts(function: F, best: &mut [Option<String>], ids: &[u32], values: &StringArray) {
-    for (value, &id) in values.iter().zip(ids) {
-        let Some(value) = value else { continue };
-        let current = &mut best[id as usize];
-        let is_better = match current.as_deref() {
-            None => true,
-            Some(old) if function == F::Min => value < old,
-            Some(old) => value > old,
-        };
-        if is_better {
-            *current = Some(value.to_owned());
-        }
-    }
-}
-
-fn improve<T: PartialOrd>(
-    function: F,
-    best: &mut [Option<T>],
-    ids: &[u32],
-    values: impl Iterator<Item = Option<T>>,
-) {
-    for (value, &id) in values.zip(ids) {
-        let Some(value) = value else { continue };
-        let current = &mut best[id as usize];
-        let is_better = match current {
-            None => true,
-            Some(old) if function == F::Min => value < *old,
-            Some(old) => value > *old,
-        };
-        if is_better {
-            *current = Some(value);
-        }
-    }
-}
-
-/// For DISTINCT: is this the first time the group meets the value?
-fn first_times(seen: &mut Seen, args: &[ArrayRef], ids: &[u32]) -> Result<Vec<bool>> {
-    let wide = args
-        .iter()
-        .map(|a| cast(a, Type::of(a.data_type()).unwrap_or(Type::Null)).map(|a| without_negative_zero(&a)));
-    let wide = wide.collect::<Result<Vec<_>>>()?;
-    let fields = wide.iter().map(|v| SortField::new(v.data_type().clone())).collect();
-    let rows = RowConverter::new(fields).and_then(|c| c.convert_columns(&wide)).map_err(arrow_error)?;
-    Ok(rows.iter().zip(ids).map(|(row, id)| seen.insert((*id, row.as_ref().into()))).collect())
-}
-
-fn statistic(function: F, sample: &(Vec<f64>, Vec<f64>)) -> Option<f64> {
-    let (first, second) = (&sample.0, &sample.1);
-    match function {
-        F::Median => median::median(&Sample::new(&[], first, None)),
-        F::StdDev | F::Rms => rms::rms(&Sample::new(&[], first, None)),
-        F::WMean | F::Chi2 => {
-            let valid = first.iter().zip(second).filter(|(_, e)| **e > 0.0);
-            let (values, errors): (Vec<f64>, Vec<f64>) = valid.map(|(v, e)| (*v, *e)).unzip();
-            let sample = Sample::new(&[], &values, Some(&errors));
-            if function == F::WMean {
-                weighted_mean::weighted_mean(&sample)
+    let order = main.order();
+    let (groups, columns) = main.finish(&kinds, aggregates, out)?;
+    held.set(columns.iter().flatten().map(|c| c.get_array_memory_size()).sum::<usize>() + groups * 16)?;
+    let schema = out.clone();
+    let is_plain: Vec<bool> =
+        (0..keys).map(|_| true).chain(aggregates.iter().map(|a| !needs_distinct(a))).collect();
+    Ok(Box::new((0..groups).step_by(limits::BATCH_ROWS).map(move |start| {
+        // What is held is given back with the rows.
+        let _ = &held;
+        let rows = start..(start + limits::BATCH_ROWS).min(groups);
+        let mut plain = columns.iter();
+        let mut others = single.iter();
+        let mut arrays = vec![];
+        for (column, is_plain) in schema.columns.iter().zip(&is_plain) {
+            let value = if *is_plain {
+                plain.next().map(|parts| picked(parts, &order, rows.clone())).transpose()?
             } else {
-                chi2::reduced_chi2(&sample)
-            }
+                others.next().and_then(|v| v.as_ref()).map(|v| v.slice(start, rows.len()))
+            };
+            let value = value.unwrap_or_else(|| arrow_array::new_null_array(&column.data_type, rows.len()));
+            arrays.push(in_type(value, &column.data_type)?);
         }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        Batch::try_new_with_options(schema.arrow(), arrays, &options).map_err(arrow_error)
+    })))
+}
+
+/// Some groups of a column that lies in partitions; without an order there is one group.
+fn picked(parts: &[ArrayRef], order: &[(usize, usize)], rows: std::ops::Range<usize>) -> Result<ArrayRef> {
+    match (parts, order) {
+        ([one], []) => Ok(one.slice(rows.start, rows.len())),
         _ => {
-            let mut pairs: Vec<(f64, f64)> = first.iter().copied().zip(second.iter().copied()).collect();
-            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let (times, values): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
-            slope::slope(&Sample::new(&times, &values, None))
+            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+            interleave(&parts, &order[rows]).map_err(arrow_error)
         }
+    }
+}
+
+fn in_type(value: ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    match (value.data_type(), data_type) {
+        (have, want) if have == want => Ok(value),
+        (DataType::Float64, DataType::Duration(_)) => {
+            let ns = value.as_primitive::<Float64Type>().iter().map(|v| v.map(|v| v.round() as i64));
+            Ok(Arc::new(ns.collect::<DurationNanosecondArray>()))
+        }
+        _ => arrow_cast::cast(&value, data_type).map_err(arrow_error),
+    }
+}
+
+/// The aggregate of each group over the rows of a table that holds each (keys, arguments) once, in group order.
+fn distinct_values(
+    table: Table,
+    aggregate: &Aggregate,
+    of: (usize, &Schema),
+    context: &Context<'_>,
+) -> Result<ArrayRef> {
+    let (keys, out) = of;
+    if let Some(count) = table.count_of_values().filter(|_| keys == 0 && aggregate.function == F::Count) {
+        return Ok(Arc::new(Int64Array::from(vec![count])));
+    }
+    let order = table.order();
+    let width = table.keys.len();
+    let (groups, columns) = table.finish(&[], &[], out)?;
+    let fields: Vec<Field> = columns
+        .iter()
+        .enumerate()
+        .map(|(i, parts)| {
+            let data_type = parts.first().map_or(DataType::Null, |p| p.data_type().clone());
+            Field::new(format!("c{i}"), data_type, true)
+        })
+        .collect();
+    let schema = Arc::new(arrow_schema::Schema::new(fields));
+    let rows: Rows<'_> = Box::new((0..groups).step_by(limits::BATCH_ROWS).map(|start| {
+        let rows = start..(start + limits::BATCH_ROWS).min(groups);
+        let arrays = columns.iter().map(|parts| picked(parts, &order, rows.clone()));
+        Batch::try_new(schema.clone(), arrays.collect::<Result<_>>()?).map_err(arrow_error)
+    }));
+    let args = (keys..width).map(Expr::Column).collect();
+    let plain = Aggregate { function: aggregate.function, args, distinct: false };
+    let again = Table::new((0..keys).map(Expr::Column).collect(), vec![plain.clone()]);
+    let kind = fields_kind(&schema, width);
+    let again = rows.collect::<Result<Vec<_>>>().and_then(|batches| summed(again, batches, context))?;
+    let order = again.order();
+    let (_, columns) = again.finish(&[kind], &[plain], out)?;
+    picked(columns.last().map_or(&[], Vec::as_slice), &order, 0..order.len().max(usize::from(keys == 0)))
+}
+
+fn fields_kind(schema: &arrow_schema::Schema, width: usize) -> Type {
+    let last = width.checked_sub(1).and_then(|i| schema.fields().get(i));
+    last.and_then(|f| Type::of(f.data_type())).unwrap_or(Type::Null)
+}
+
+fn summed(mut table: Table, batches: Vec<Batch>, context: &Context<'_>) -> Result<Table> {
+    let tasks = ready(Box::new(batches.into_iter().map(Ok)));
+    for block in Blocks::new(in_order(tasks, context, Ok), BLOCK_ROWS) {
+        table.add(&[block?])?;
+    }
+    Ok(table)
+}
+
+/// Groups of certain keys and their aggregates.
+struct Table {
+    keys: Vec<Expr>,
+    aggregates: Vec<Aggregate>,
+    layout: Option<Layout>,
+    parts: Vec<Part>,
+    rows: u64,
+    /// Nothing is added up, and most keys come once: blocks need not look for equal ones.
+    is_loose: bool,
+}
+
+/// The groups of one partition, or the one group of a table without keys.
+struct Part {
+    groups: Option<Partition>,
+    states: Vec<State>,
+}
+
+/// A block, grouped and added up.
+struct Block {
+    keys: Option<BlockKeys>,
+    states: Vec<State>,
+    rows: usize,
+}
+
+impl Table {
+    fn new(keys: Vec<Expr>, aggregates: Vec<Aggregate>) -> Table {
+        Table { keys, aggregates, layout: None, parts: vec![], rows: 0, is_loose: false }
+    }
+
+    /// Each value of a distinct aggregate once, by group.
+    fn of_distinct(keys: &[Expr], aggregate: &Aggregate) -> Table {
+        Table::new(keys.iter().chain(&aggregate.args).cloned().collect(), vec![])
+    }
+
+    fn bytes(&self) -> usize {
+        let part = |p: &Part| {
+            p.groups.as_ref().map_or(0, Partition::bytes) + p.states.iter().map(State::bytes).sum::<usize>()
+        };
+        self.parts.iter().map(part).sum()
+    }
+
+    /// Adds blocks that follow on those before.
+    fn add(&mut self, window: &[Vec<Batch>]) -> Result<()> {
+        if self.layout.is_none()
+            && let Some(first) = window.first().and_then(|b| b.first())
+        {
+            let layout = Layout::new(&self.key_columns(&first.slice(0, 1))?)?;
+            let parts = if self.keys.is_empty() { 1 } else { PARTITIONS };
+            let groups = || (!self.keys.is_empty()).then(|| Partition::new(&layout));
+            self.parts = (0..parts).map(|_| Part { groups: groups(), states: vec![] }).collect();
+            self.layout = Some(layout);
+        }
+        let Some(layout) = &self.layout else { return Ok(()) };
+        let blocks: Vec<Block> =
+            window.par_iter().map(|block| self.block(block, layout)).collect::<Result<_>>()?;
+        let groups: usize = blocks.iter().filter_map(|b| b.keys.as_ref()).map(|k| k.firsts.len()).sum();
+        let rows: usize = blocks.iter().map(|b| b.rows).sum();
+        self.is_loose = self.aggregates.is_empty() && groups > rows / 2;
+        let start = self.rows;
+        self.parts.par_iter_mut().enumerate().try_for_each(|(p, part)| part.take(p, &blocks, start))?;
+        self.rows += rows as u64;
+        Ok(())
+    }
+
+    fn key_columns(&self, batch: &Batch) -> Result<Vec<ArrayRef>> {
+        // DISTINCT compares values, not how widely they are stored.
+        let value = |key: &Expr| {
+            let value = key.eval(batch)?;
+            if self.aggregates.is_empty() { widest(&value) } else { Ok(value) }
+        };
+        self.keys.iter().map(value).collect()
+    }
+
+    fn block(&self, block: &[Batch], layout: &Layout) -> Result<Block> {
+        let batch = match block {
+            [one] => one.clone(),
+            many => concat_batches(&many[0].schema(), many).map_err(arrow_error)?,
+        };
+        let rows = batch.num_rows();
+        let keys = match self.keys.is_empty() {
+            true => None,
+            false => Some(BlockKeys::new(&self.key_columns(&batch)?, layout, self.is_loose)?),
+        };
+        let groups = keys.as_ref().map_or(1, |k| k.firsts.len());
+        let mut states = vec![];
+        let whole = if keys.is_none() { vec![0; rows] } else { vec![] };
+        for aggregate in &self.aggregates {
+            let args = aggregate.args.iter().map(|a| a.eval(&batch)).collect::<Result<Vec<_>>>()?;
+            let kind = args.last().and_then(|a| Type::of(a.data_type())).unwrap_or(Type::Null);
+            let mut state = State::of(aggregate.function, kind);
+            state.resize(groups);
+            state.add(&args, keys.as_ref().map_or(&whole, |k| &k.ids))?;
+            states.push(state);
+        }
+        Ok(Block { keys, states, rows })
+    }
+
+    /// Number of values that are not NULL, of a table with one key, where that is known.
+    fn count_of_values(&self) -> Option<i64> {
+        let is_fixed = self.layout.as_ref().is_none_or(Layout::is_fixed);
+        let groups = || self.parts.iter().filter_map(|p| p.groups.as_ref());
+        let count: usize = groups().map(|g| g.firsts.len() - usize::from(g.has_null())).sum();
+        (is_fixed && self.keys.len() == 1).then_some(count as i64)
+    }
+
+    /// Partition and number of each group, in the order of the groups; nothing without keys.
+    fn order(&self) -> Vec<(usize, usize)> {
+        let firsts: Vec<&[u64]> =
+            self.parts.iter().filter_map(|p| p.groups.as_ref()).map(|g| g.firsts.as_slice()).collect();
+        in_row_order(&firsts, self.rows)
+    }
+
+    /// Number of groups, and each column (keys, then aggregates) by partition.
+    fn finish(
+        mut self,
+        kinds: &[Type],
+        all: &[Aggregate],
+        out: &Schema,
+    ) -> Result<(usize, Vec<Vec<ArrayRef>>)> {
+        let keys = self.keys.len();
+        if self.parts.is_empty() {
+            let plain = all.iter().zip(kinds).filter(|(a, _)| !needs_distinct(a));
+            let states: Vec<State> = plain.map(|(a, kind)| State::of(a.function, *kind)).collect();
+            self.parts.push(Part { groups: None, states });
+        }
+        let groups = match keys {
+            0 => 1,
+            _ => self.parts.iter().filter_map(|p| p.groups.as_ref()).map(|g| g.firsts.len()).sum(),
+        };
+        let layout = self.layout;
+        let parts: Vec<Vec<ArrayRef>> = self
+            .parts
+            .into_par_iter()
+            .map(|part| {
+                let rows = part.groups.as_ref().map_or(usize::from(keys == 0), |g| g.firsts.len());
+                let mut columns = match (part.groups, &layout) {
+                    (Some(groups), Some(layout)) => groups.columns(layout)?,
+                    _ => out.empty().columns().iter().take(keys).cloned().collect(),
+                };
+                for mut state in part.states {
+                    state.resize(rows);
+                    columns.push(state.finish()?);
+                }
+                Ok(columns)
+            })
+            .collect::<Result<_>>()?;
+        let width = parts.iter().map(Vec::len).max().unwrap_or(0);
+        let column = |c: usize| parts.iter().filter_map(|p| p.get(c).cloned()).collect();
+        Ok((groups, (0..width).map(column).collect()))
+    }
+}
+
+/// A value as wide as its type can be.
+fn widest(value: &ArrayRef) -> Result<ArrayRef> {
+    Type::of(value.data_type()).map_or_else(|| Ok(value.clone()), |kind| cast(value, kind))
+}
+
+impl Part {
+    /// Takes up the groups of blocks that belong here, block by block.
+    fn take(&mut self, partition: usize, blocks: &[Block], mut start: u64) -> Result<()> {
+        for block in blocks {
+            let numbers;
+            let placed = match (&mut self.groups, &block.keys) {
+                (Some(groups), Some(keys)) => {
+                    numbers = groups.place(keys, partition, start)?;
+                    Placed { from: keys.of_partition(partition), to: &numbers }
+                }
+                _ => Placed { from: &[0], to: &[0] },
+            };
+            if self.states.is_empty() {
+                self.states = block.states.iter().map(State::empty).collect();
+            }
+            let groups = self.groups.as_ref().map_or(1, |g| g.firsts.len());
+            for (state, other) in self.states.iter_mut().zip(&block.states) {
+                state.resize(groups);
+                state.merge(other, placed);
+            }
+            start += block.rows as u64;
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, DurationNanosecondArray, Float64Array, Int64Array, TimestampNanosecondArray};
+use arrow_array::{
+    ArrayRef, DurationNanosecondArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
+    UInt32Array,
+};
+use rayon::prelude::*;
 
 use crate::engine::bind::Context;
 use crate::engine::expr::arrow_error;
@@ -12,7 +16,7 @@ use crate::engine::tables::{built_in_schema, shown_bytes};
 use crate::error::{Error, Result};
 use crate::index::archive::{Archive, Part};
 use crate::index::time::{self, Bin, Interval};
-use crate::model::station::Pattern;
+use crate::model::station::{ChannelCode, Pattern};
 use crate::model::table::{Batch, Column, Schema, Type};
 use crate::model::time::Time;
 
@@ -78,62 +82,113 @@ pub fn files(archive: &Archive) -> Result<Batch> {
     Batch::try_new(built_in_schema("files").arrow(), columns).map_err(arrow_error)
 }
 
-/// Rows of `segments`, by code, start, path and offset.
+/// A living segment: rank of its code among all codes, start, part, row.
+type Place = (u32, i64, u32, u32);
+
+/// Rows of `segments`, by code, start, path and offset. Texts that many rows share are made once and taken by number.
 pub fn segments(archive: &Archive) -> Result<Batch> {
-    let mut rows: Vec<(&Part, String, usize)> = vec![];
-    for part in &archive.parts {
-        let codes: Vec<String> = (0..part.channels.len()).map(|c| part.code_text(c)).collect();
-        for row in (0..part.segment_count()).filter(|r| part.is_alive(part.file_of(*r))) {
-            rows.push((part, codes[part.channel_of(row)].clone(), row));
-        }
-    }
-    rows.sort_by_cached_key(|(part, code, row)| {
-        let segment = part.segment(*row);
-        (code.clone(), segment.start, part.path(part.file_of(*row)).to_vec(), segment.byte_offset)
+    let parts = &archive.parts;
+    let channels: Vec<(usize, usize)> = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(p, part)| (0..part.channels.len()).map(move |c| (p, c)))
+        .collect();
+    let codes: Vec<String> = channels.iter().map(|(p, c)| parts[*p].code_text(*c)).collect();
+    let first_channel = firsts(parts.iter().map(|p| p.channels.len()));
+    let first_file = firsts(parts.iter().map(Part::file_count));
+    let places = segment_places(archive, &codes, &first_channel);
+    let numbers = |of: &(dyn Fn(&Place) -> u32 + Sync)| -> UInt32Array {
+        places.par_iter().map(of).collect::<Vec<u32>>().into()
+    };
+    let channel = numbers(&|at| {
+        let part = &parts[at.2 as usize];
+        first_channel[at.2 as usize] + part.channel_of(at.3 as usize) as u32
     });
-    let mut text = Texts::default();
-    let mut ints: [Vec<i64>; 5] = Default::default();
-    let (mut rates, mut drifts) = (vec![], vec![]);
-    for (part, code, row) in rows {
-        let segment = part.segment(row);
-        let (channel, _) = &part.channels[part.channel_of(row)];
-        // A whole identifier that is no FDSN one has no parts.
-        let is_fdsn = *channel != Default::default();
-        let parts = [&channel.network, &channel.station, &channel.location, &channel.channel];
-        text.push(0, Some(&code));
-        parts
-            .into_iter()
-            .enumerate()
-            .for_each(|(i, p)| text.push(i + 1, Some(p.as_str()).filter(|_| is_fdsn)));
-        text.push(5, quality(&segment).as_deref());
-        text.push(6, Some(&shown_bytes(part.path(part.file_of(row)))));
-        text.push(7, Some(&part.source));
-        let values = [
-            segment.start.0,
-            segment.end.0,
-            segment.npts as i64,
-            segment.byte_offset as i64,
-            segment.bytes as i64,
-        ];
-        ints.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
-        rates.push(segment.sampling_rate);
-        drifts.push(segment.drift_s);
-    }
-    let [start, end, npts, byte_offset, bytes] = ints;
-    let int = |values: Vec<i64>| Arc::new(Int64Array::from(values)) as ArrayRef;
-    let float = |values: Vec<f64>| Arc::new(Float64Array::from(values)) as ArrayRef;
-    let mut columns: Vec<ArrayRef> = (0..5).map(|i| text.take(i)).collect();
-    columns.extend([times(start), times(end), float(rates), int(npts), text.take(5), float(drifts)]);
-    columns.extend([text.take(6), int(byte_offset), int(bytes), text.take(7)]);
+    let file = numbers(&|at| first_file[at.2 as usize] + parts[at.2 as usize].file_of(at.3 as usize));
+    let taken = |texts: StringArray, rows: &UInt32Array| {
+        arrow_select::take::take(&texts, rows, None).map_err(arrow_error)
+    };
+    // A whole identifier that is no FDSN one has no parts.
+    let part_of_code = |pick: fn(&ChannelCode) -> &String| -> StringArray {
+        let texts = channels.iter().map(|(p, c)| &parts[*p].channels[*c].0);
+        texts.map(|code| Some(pick(code).as_str()).filter(|_| *code != ChannelCode::default())).collect()
+    };
+    let paths = parts.iter().flat_map(|p| (0..p.file_count() as u32).map(|f| shown_bytes(p.path(f))));
+    let sources = parts.iter().map(|p| Some(p.source.as_str())).collect::<StringArray>();
+    let rows: Vec<time::Segment> =
+        places.par_iter().map(|at| parts[at.2 as usize].segment(at.3 as usize)).collect();
+    let int = |of: fn(&time::Segment) -> i64| rows.par_iter().map(of).collect::<Vec<i64>>();
+    let float = |of: fn(&time::Segment) -> f64| -> ArrayRef {
+        Arc::new(Float64Array::from(rows.par_iter().map(of).collect::<Vec<f64>>()))
+    };
+    let columns: Vec<ArrayRef> = vec![
+        taken(StringArray::from_iter_values(&codes), &channel)?,
+        taken(part_of_code(|c| &c.network), &channel)?,
+        taken(part_of_code(|c| &c.station), &channel)?,
+        taken(part_of_code(|c| &c.location), &channel)?,
+        taken(part_of_code(|c| &c.channel), &channel)?,
+        times(int(|s| s.start.0)),
+        times(int(|s| s.end.0)),
+        float(|s| s.sampling_rate),
+        Arc::new(Int64Array::from(int(|s| s.npts as i64))),
+        taken(qualities(), &rows.iter().map(quality).collect())?,
+        float(|s| s.drift_s),
+        taken(StringArray::from_iter_values(paths), &file)?,
+        Arc::new(Int64Array::from(int(|s| s.byte_offset as i64))),
+        Arc::new(Int64Array::from(int(|s| s.bytes as i64))),
+        taken(sources, &numbers(&|at| at.2))?,
+    ];
     Batch::try_new(built_in_schema("segments").arrow(), columns).map_err(arrow_error)
 }
 
-/// The quality letter, or the publication version of miniSEED 3.
-fn quality(segment: &time::Segment) -> Option<String> {
+/// Where the things of each part begin when those of all parts are numbered through.
+fn firsts(counts: impl Iterator<Item = usize>) -> Vec<u32> {
+    let before = |next: &mut u32, n: usize| {
+        let first = *next;
+        *next += n as u32;
+        Some(first)
+    };
+    counts.scan(0, before).collect()
+}
+
+/// The living segments in the order of the table. Those of one part lie in it already.
+fn segment_places(archive: &Archive, codes: &[String], first_channel: &[u32]) -> Vec<Place> {
+    let mut sorted: Vec<&String> = codes.iter().collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let ranks: Vec<u32> =
+        codes.iter().map(|c| sorted.binary_search(&c).map_or(0, |rank| rank as u32)).collect();
+    let mut places: Vec<Place> = vec![];
+    for (p, part) in archive.parts.iter().enumerate() {
+        let of_part = (0..part.segment_count()).into_par_iter().with_min_len(4096);
+        places.par_extend(of_part.filter(|row| part.is_alive(part.file_of(*row))).map(|row| {
+            let rank = ranks[first_channel[p] as usize + part.channel_of(row)];
+            (rank, part.start_of(row), p as u32, row as u32)
+        }));
+    }
+    let by_file = |at: &Place| {
+        let part = &archive.parts[at.2 as usize];
+        (part.path(part.file_of(at.3 as usize)), part.segment(at.3 as usize).byte_offset, part.source.as_str())
+    };
+    let order = |a: &Place, b: &Place| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| by_file(a).cmp(&by_file(b)));
+    if !places.is_sorted_by(|a, b| order(a, b).is_le()) {
+        places.par_sort_by(order);
+    }
+    places
+}
+
+/// Every quality letter, then every publication version of miniSEED 3.
+fn qualities() -> StringArray {
+    let letters = (0..=u8::MAX).map(|letter| char::from(letter).to_string());
+    letters.chain((0..=u8::MAX).map(|version| version.to_string())).map(Some).collect()
+}
+
+/// The number among `qualities` of the quality letter, or of the publication version.
+fn quality(segment: &time::Segment) -> Option<u32> {
     match (segment.quality, segment.publication_version) {
         (0, 0) => None,
-        (0, version) => Some(version.to_string()),
-        (letter, _) => Some(char::from(letter).to_string()),
+        (0, version) => Some(256 + u32::from(version)),
+        (letter, _) => Some(u32::from(letter)),
     }
 }
 

@@ -1,15 +1,13 @@
 //! Hash tables over rows as bytes: xxh3 instead of the standard library's keyed hash, which is made for strangers'
 //! keys of a few bytes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Table by row bytes.
 pub type ByRow<K, V> = HashMap<K, V, BuildHasherDefault<RowHasher>>;
-/// Set of row bytes.
-pub type RowSet<K> = HashSet<K, BuildHasherDefault<RowHasher>>;
 
 /// Chains xxh3 over what is written.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,14 +10,14 @@ use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, UInt32Array};
 use rayon::prelude::*;
 
 use super::crossmatch::{self, Matches, Mode, Request};
-use super::join::{taken, with_unmatched};
+use super::join::{kept_pairs, taken, with_unmatched};
 use crate::engine::analyze::{counted, thousands};
 use crate::engine::bind::Context;
 use crate::engine::exec::{Rows, chunks, collect_one};
-use crate::engine::expr::{arrow_error, floats};
+use crate::engine::expr::{Expr, arrow_error, floats};
 use crate::engine::plan::{Match, MatchMode, Node, Plan, Role};
 use crate::engine::tables::{CELL, DEC, RA, TIE};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::sky::{self, Positions, TreeView};
 use crate::lang::syntax::JoinKind;
 use crate::limits;
@@ -35,15 +35,14 @@ struct Side {
 
 impl Side {
     /// A column of the input that holds the cells in ascending order saves the sort.
-    fn new(node: &Node, batch: &Batch) -> Result<Side> {
-        let column = |role: Role| node.role(role).map(|i| batch.column(i));
-        let degrees = |role: Role| -> Result<Vec<f64>> {
-            let column =
-                column(role).ok_or_else(|| Error::refused("a side of the match has no position", ""))?;
-            let values = floats(column)?;
-            Ok(values.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    fn new(node: &Node, batch: &Batch, place: (usize, usize)) -> Result<Side> {
+        let degrees = |column: usize| -> Result<Vec<f64>> {
+            Ok(floats(batch.column(column))?.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
         };
-        let (ra, dec) = (degrees(Role::Ra)?, degrees(Role::Dec)?);
+        let (ra, dec) = (degrees(place.0)?, degrees(place.1)?);
+        // Cells and ties are those of the first position in sight.
+        let is_first = node.role(Role::Ra) == Some(place.0) && node.role(Role::Dec) == Some(place.1);
+        let column = |role: Role| node.role(role).filter(|_| is_first).map(|i| batch.column(i));
         let tie: Vec<u32> = match column(Role::Tie) {
             Some(ranks) => ranks.as_primitive::<UInt32Type>().values().to_vec(),
             None => (0..ra.len() as u32).collect(),
@@ -88,20 +87,27 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
         return kept(&left, partners.iter().map(|n| (*n > 0) == wanted).collect());
     }
     let right = collect_one(&plan.right, context)?;
-    let (l, r) = (Side::new(&plan.left, &left)?, Side::new(&plan.right, &right)?);
+    let l = Side::new(&plan.left, &left, plan.places[0])?;
+    let r = Side::new(&plan.right, &right, plan.places[1])?;
     let (lp, rp) = (l.positions()?, r.positions()?);
     let mode = match plan.mode {
         MatchMode::Nearest(k) => Mode::Nearest(NonZero::new(k).unwrap_or(NonZero::<usize>::MIN)),
         MatchMode::All => Mode::All,
         MatchMode::Mutual => Mode::Mutual,
     };
-    // The same catalogue on both sides: a row is no partner of itself.
-    let is_self = base_table(&plan.left).is_some_and(|table| base_table(&plan.right) == Some(table));
     let is_other = |i: u32, j: u32| l.tie[i as usize] != r.tie[j as usize];
-    let accept = is_self.then_some(&is_other as crossmatch::Accept<'_>);
-    let cancel = Some(context.cancel);
-    let request = Request { radius_deg: plan.radius_deg, mode, left_rows: 0..lp.len(), accept, cancel };
-    let found = slices(&lp, &rp, &request, context)?;
+    let accept = plan.excludes_self.then_some(&is_other as crossmatch::Accept<'_>);
+    let found = match radius(plan) {
+        Some(radius_deg) => {
+            let cancel = Some(context.cancel);
+            let request = Request { radius_deg, mode, left_rows: 0..lp.len(), accept, cancel };
+            slices(&lp, &rp, &request, context)?
+        }
+        None => Matches::default(),
+    };
+    if let Some(residual) = &plan.residual {
+        return with_residual(plan, (left, right), (&found, &l, &r), (residual, node.schema(), context));
+    }
     let mut matched = vec![false; left.num_rows()];
     found.left.iter().for_each(|&i| matched[l.input_row(i) as usize] = true);
     tell(&found, &matched, (lp.len(), rp.len(), right.num_rows()), context);
@@ -110,9 +116,11 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
         let wanted = plan.kind == JoinKind::Semi;
         return kept(&left, matched.iter().map(|m| *m == wanted).collect());
     }
-    let angles = found.position_angles_deg(&lp, &rp);
     let pairs = in_left_order(&found, &l, &r);
-    let columns = match_columns(&found, &angles, &pairs.order);
+    let columns = match plan.has_match_columns {
+        true => match_columns(&found, &found.position_angles_deg(&lp, &rp), &pairs.order),
+        false => vec![],
+    };
     let rows = match plan.kind {
         JoinKind::Left => with_unmatched_pairs((pairs.left, pairs.right), &matched),
         _ => {
@@ -121,6 +129,40 @@ pub fn run<'a>(plan: &'a Match, node: &Node, context: &'a Context<'a>) -> Result
         }
     };
     gather((left, right), rows, columns, node.schema())
+}
+
+/// The radius within which pairs are, its edge included; `None` where nothing is closer than 0.
+fn radius(plan: &Match) -> Option<f64> {
+    let radius_deg = if plan.is_strict { plan.radius_deg.next_down() } else { plan.radius_deg };
+    (radius_deg >= 0.0).then_some(radius_deg)
+}
+
+/// The answer where pairs within the radius must meet a condition beside it.
+fn with_residual<'a>(
+    plan: &Match,
+    sides: (Batch, Batch),
+    found: (&Matches, &Side, &Side),
+    how: (&Expr, Schema, &Context<'_>),
+) -> Result<Rows<'a>> {
+    let ((left, right), (found, l, r), (residual, schema, context)) = (sides, found, how);
+    let pairs = in_left_order(found, l, r);
+    let mut kept_rows = (vec![], vec![]);
+    for (l, r) in pairs.left.chunks(limits::BATCH_ROWS).zip(pairs.right.chunks(limits::BATCH_ROWS)) {
+        context.cancel.check()?;
+        let pairs = kept_pairs((l.to_vec(), r.to_vec()), (&left, &right), Some(residual))?;
+        kept_rows.0.extend(pairs.0);
+        kept_rows.1.extend(pairs.1);
+    }
+    let mut matched = vec![false; left.num_rows()];
+    kept_rows.0.iter().for_each(|l| matched[*l as usize] = true);
+    let several = kept_rows.0.chunk_by(|a, b| a == b).filter(|c| c.len() > 1).count();
+    let with = matched.iter().filter(|m| **m).count();
+    tell_partners((matched.len() - with, with - several, several), context);
+    if matches!(plan.kind, JoinKind::Semi | JoinKind::Anti) {
+        let wanted = plan.kind == JoinKind::Semi;
+        return kept(&left, matched.iter().map(|m| *m == wanted).collect());
+    }
+    super::join::gather(&left, &right, with_unmatched(kept_rows, &matched), schema)
 }
 
 /// Left rows matched between two looks at Ctrl-C.
@@ -166,8 +208,8 @@ fn by_tree(plan: &Match, left: &Batch, context: &Context<'_>) -> Result<Option<V
     let is_whole = scan.source.is_none() && scan.region.is_none() && scan.ranges.is_empty();
     let is_small = (left.num_rows() as u64).saturating_mul(TREE_SHARE) < rows.rows;
     let is_exists = matches!(plan.kind, JoinKind::Semi | JoinKind::Anti) && plan.mode != MatchMode::Mutual;
-    let is_self = base_table(&plan.left) == Some(scan.table.as_str());
-    if !is_whole || !is_small || !is_exists || is_self {
+    let is_plain = plan.residual.is_none() && !plan.excludes_self;
+    if !is_whole || !is_small || !is_exists || !is_plain {
         return Ok(None);
     }
     let map = context.tables.snapshot.segment(rows)?;
@@ -186,29 +228,15 @@ fn by_tree(plan: &Match, left: &Batch, context: &Context<'_>) -> Result<Option<V
     let positions = Positions::new(degrees(0), degrees(1), cells, ties)?;
     let archive = context.tables.snapshot.segment(tree)?;
     let view = TreeView::open(archive.blob("kdtree")?, positions)?;
-    let places = [Role::Ra, Role::Dec].map(|role| plan.left.role(role));
-    let [Some(ra), Some(dec)] = places else { return Ok(None) };
-    let (ra, dec) = (floats(left.column(ra))?, floats(left.column(dec))?);
+    let Some(radius_deg) = radius(plan) else { return Ok(None) };
+    let (ra, dec) = (floats(left.column(plan.places[0].0))?, floats(left.column(plan.places[0].1))?);
     let two = NonZero::new(2).unwrap_or(NonZero::<usize>::MIN);
     let count = |at: (Option<f64>, Option<f64>)| match at {
-        (Some(ra), Some(dec)) => view.nearest((ra, dec), two, plan.radius_deg).len() as u8,
+        (Some(ra), Some(dec)) => view.nearest((ra, dec), two, radius_deg).len() as u8,
         _ => 0,
     };
     let at: Vec<_> = ra.iter().zip(dec.iter()).collect();
     Ok(Some(at.into_par_iter().map(count).collect()))
-}
-
-/// The catalogue whose rows, each at most once, a plan gives.
-fn base_table(node: &Node) -> Option<&str> {
-    match &node.plan {
-        Plan::Scan(scan) => node.role(Role::Tie).map(|_| scan.table.as_str()),
-        Plan::Shared(shared) => base_table(&shared.node),
-        Plan::Filter { input, .. } | Plan::Project { input, .. } => base_table(input),
-        Plan::Sort { input, .. } | Plan::Limit { input, .. } => base_table(input),
-        Plan::Match(m) if matches!(m.kind, JoinKind::Semi | JoinKind::Anti) => base_table(&m.left),
-        Plan::Join { kind: JoinKind::Semi | JoinKind::Anti, left, .. } => base_table(left),
-        _ => None,
-    }
 }
 
 fn tell(found: &Matches, matched: &[bool], sizes: (usize, usize, usize), context: &Context<'_>) {

@@ -1,10 +1,13 @@
 //! Operators: one plain function per file, columns in, columns out.
 
 pub mod aggregate;
+pub mod apply;
 pub mod archive;
 pub mod correlate;
 pub mod crossmatch;
+pub mod group;
 pub mod hash;
+pub mod hash_join;
 pub mod join;
 pub mod matching;
 pub mod pair;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, StringArray};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, SchemaRef};
 
 use super::archive;
 use super::correlate::refusals_schema;
@@ -14,20 +14,22 @@ use super::join::with_rows;
 use super::prune::Found;
 use super::sort::sort;
 use crate::engine::bind::Context;
+use crate::engine::budget::batch_bytes;
 use crate::engine::estimate;
-use crate::engine::exec::{Rows, chunks};
+use crate::engine::exec::chunks;
 use crate::engine::expr::{Area, Expr, arrow_error};
 use crate::engine::plan::{Node, Scan, SortKey};
+use crate::engine::stream::{Task, Tasks, in_order, ready, then};
 use crate::engine::tables::{CATALOG, CELL, TableInfo, order_of};
 use crate::error::Result;
 use crate::index::rows::{Interval, intersect, prune};
 use crate::index::sky::{CellIndex, directory};
 use crate::limits;
-use crate::model::table::{Batch, Schema};
+use crate::model::table::{Batch, Column, Schema, Type};
 use crate::store::{SegmentMap, SegmentRef, TableEntry};
 
 /// The rows of a table that the hints of the scan do not exclude.
-pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
+pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result<Tasks<'a>> {
     let schema = node.schema();
     if let (Some(analysis), Some(found)) = (context.analysis, analysed(plan, context)?) {
         analysis.note(node, found.to_string());
@@ -42,7 +44,7 @@ pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result
     if let Some(batch) = whole {
         let batch = of_source(batch, plan.source.as_deref())?;
         let batch = batch.project(&plan.columns).map_err(arrow_error)?;
-        return Ok(chunks(with_rows(&schema, batch.columns().to_vec(), batch.num_rows())?));
+        return Ok(ready(chunks(with_rows(&schema, batch.columns().to_vec(), batch.num_rows())?)));
     }
     let (Some(entry), Some(info)) = (context.tables.entry(&plan.table), context.tables.find(&plan.table))
     else {
@@ -51,10 +53,8 @@ pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result
     // Columns are found by the table's names; what the plan calls them does not matter here.
     let wanted = plan.columns.iter().map(|&i| info.columns[i].column.clone()).collect();
     let rows = stored(plan, Hints::new(plan, entry, &info), (entry, Schema::new(wanted)), context)?;
-    Ok(Box::new(rows.map(move |batch| {
-        let batch = batch?;
-        with_rows(&schema, batch.columns().to_vec(), batch.num_rows())
-    })))
+    let schema = Arc::new(schema);
+    Ok(then(rows, move |batch| with_rows(&schema, batch.columns().to_vec(), batch.num_rows())))
 }
 
 /// What EXPLAIN ANALYZE says of the scan.
@@ -95,7 +95,7 @@ fn stored<'a>(
     hints: Hints<'a>,
     table: (&'a TableEntry, Schema),
     context: &'a Context<'a>,
-) -> Result<Rows<'a>> {
+) -> Result<Tasks<'a>> {
     let (entry, schema) = table;
     let parts: Vec<&SegmentRef> = entry
         .segments
@@ -112,13 +112,17 @@ fn stored<'a>(
     for name in order_names(entry) {
         if let Some(column) = entry.schema.columns.iter().find(|c| c.name == name) {
             wide.columns.push(column.clone());
+        } else if name == "source" {
+            wide.columns.push(Column::typed(name, Type::Text));
         }
     }
     let mut batches = vec![];
     for part in parts {
         let map = context.tables.snapshot.segment(part)?;
-        for batch in segment_rows(&hints, part, (map, wide.clone()))? {
-            batches.push(batch?);
+        for batch in in_order(segment_rows(&hints, part, (map, wide.clone()))?, context, Ok) {
+            let batch = batch?;
+            context.budget.take("the parts of a table, merged", batch_bytes(&batch))?;
+            batches.push(batch);
         }
     }
     let whole = arrow_select::concat::concat_batches(&wide.arrow(), &batches).map_err(arrow_error)?;
@@ -126,7 +130,7 @@ fn stored<'a>(
         .map(|i| SortKey { expr: Expr::Column(i), descending: false, nulls_first: false })
         .collect();
     let whole = if keys.is_empty() { whole } else { sort(&whole, &keys, None)? };
-    Ok(chunks(whole.project(&(0..width).collect::<Vec<_>>()).map_err(arrow_error)?))
+    Ok(ready(chunks(whole.project(&(0..width).collect::<Vec<_>>()).map_err(arrow_error)?)))
 }
 
 fn order_names(entry: &TableEntry) -> Vec<&str> {
@@ -140,34 +144,52 @@ fn segment_rows<'a>(
     hints: &Hints<'_>,
     reference: &'a SegmentRef,
     opened: (Arc<SegmentMap>, Schema),
-) -> Result<Rows<'a>> {
+) -> Result<Tasks<'a>> {
     let (map, schema) = opened;
     let ranges = wanted_rows(hints, &map)?;
     let stored = map.schema();
     // `source` is the same for every row of a segment and is not stored.
-    let columns: Vec<Option<usize>> =
+    let places: Vec<Option<usize>> =
         schema.columns.iter().map(|c| stored.columns.iter().position(|s| s.name == c.name)).collect();
     let pieces = ranges.into_iter().flat_map(|range| {
         let end = range.end;
         range.step_by(limits::BATCH_ROWS).map(move |start| start..(start + limits::BATCH_ROWS).min(end))
     });
+    let part = Arc::new(Part { map, reference, arrow: schema.arrow(), schema, places });
     Ok(Box::new(pieces.map(move |rows| {
-        let present: Vec<usize> = columns.iter().flatten().copied().collect();
-        let batch = map.batch(&present, rows.clone())?;
+        let part = part.clone();
+        Box::new(move || part.batch(rows)) as Task<'a>
+    })))
+}
+
+/// A segment and the wanted columns.
+struct Part<'a> {
+    map: Arc<SegmentMap>,
+    reference: &'a SegmentRef,
+    schema: Schema,
+    arrow: SchemaRef,
+    /// Place of each wanted column in the segment.
+    places: Vec<Option<usize>>,
+}
+
+impl Part<'_> {
+    fn batch(&self, rows: Range<usize>) -> Result<Batch> {
+        let present: Vec<usize> = self.places.iter().flatten().copied().collect();
+        let batch = self.map.batch(&present, rows.clone())?;
         let mut stored = batch.columns().iter();
         let mut arrays: Vec<ArrayRef> = vec![];
-        for (place, column) in columns.iter().zip(&schema.columns) {
+        for (place, column) in self.places.iter().zip(&self.schema.columns) {
             arrays.push(match (place, stored.as_slice()) {
                 (Some(_), _) => stored.next().cloned().unwrap_or_else(|| null(&column.data_type, rows.len())),
                 (None, _) if column.name == "source" => Arc::new(StringArray::from_iter_values(
-                    std::iter::repeat_n(&reference.source, rows.len()),
+                    std::iter::repeat_n(&self.reference.source, rows.len()),
                 )),
                 (None, _) => null(&column.data_type, rows.len()),
             });
         }
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        Batch::try_new_with_options(schema.arrow(), arrays, &options).map_err(arrow_error)
-    })))
+        Batch::try_new_with_options(self.arrow.clone(), arrays, &options).map_err(arrow_error)
+    }
 }
 
 fn null(data_type: &DataType, rows: usize) -> ArrayRef {

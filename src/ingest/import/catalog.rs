@@ -3,56 +3,91 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float64Array, UInt32Array, UInt64Array};
+use arrow_array::{ArrayRef, Float64Array, UInt32Array, UInt64Array};
 use arrow_ord::sort::{SortColumn, lexsort_to_indices};
 use arrow_schema::DataType;
 
+use super::append::{appended, as_the_table};
+use super::reading::{Rows, column_index, in_memory, read};
 use super::{
-    Existing, Imported, SIGNATURE, Standing, absolute, counted, files, register, signature, spelled, standing,
+    Existing, Imported, SIGNATURE, Standing, Word, absolute, counted, files, register, signature, spelled,
+    standing,
 };
 use crate::error::{Error, Result};
-use crate::format::table;
 use crate::index::sky::{self, Positions};
 use crate::ingest::position::{self, Position, Watch};
 use crate::model::table::{Batch, Column, Schema};
-use crate::model::units::Unit;
 use crate::progress::Progress;
-use crate::store::{SegmentBuilder, SegmentRef, SourceEntry, TableEntry, Writer};
+use crate::store::{Catalogue, SegmentBuilder, SegmentRef, SourceEntry, TableEntry, Writer};
 
 /// Names of the hidden columns: cell, right ascension, declination, key rank.
 pub const HIDDEN: [&str; 4] = ["_cell", "_ra", "_dec", "_tie"];
 
 /// What IMPORT CATALOG is told.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Request {
     /// File, directory or pattern.
     pub path: PathBuf,
     /// INTO.
     pub name: Option<String>,
+    /// FORMAT: one of [`FORMATS`].
+    pub format: Option<Word>,
     /// KEY.
-    pub key: Option<String>,
+    pub key: Option<Word>,
     /// POSITION.
-    pub position: Option<(String, String)>,
+    pub position: Option<(Word, Word)>,
+    /// MOTION.
+    pub motion: Option<(Word, Word)>,
+    /// EPOCH as a year.
+    pub epoch_year: Option<Word>,
+    /// EPOCH as a column.
+    pub epoch_column: Option<Word>,
     /// NULLS: column and the value that stands for none.
-    pub nulls: Vec<(String, f64)>,
+    pub nulls: Vec<(Word, f64)>,
     /// UNITS.
-    pub units: Vec<(String, String)>,
+    pub units: Vec<(Word, String)>,
     /// SORTED BY.
-    pub sorted_by: Vec<String>,
-    /// EPOCH, FRAME, MOTION and TIME as written: kept with the table.
-    pub properties: BTreeMap<String, String>,
+    pub sorted_by: Vec<Word>,
     /// REPLACE, APPEND.
     pub existing: Existing,
 }
 
-/// Rows and what was said while reading them.
-struct Rows {
-    schema: Schema,
-    batches: Vec<Batch>,
-    notices: Vec<String>,
+/// What FORMAT may name.
+pub const FORMATS: &[&str] = &["csv", "tsv", "parquet"];
+
+impl Request {
+    /// The options as they are kept with the source and the table.
+    fn options(&self) -> BTreeMap<String, String> {
+        let list = |words: &[Word]| words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(",");
+        let pair = |p: &Option<(Word, Word)>| p.as_ref().map(|(a, b)| format!("{},{}", a.text, b.text));
+        let word = |w: &Option<Word>| w.as_ref().map(|w| w.text.clone());
+        let nulls = self.nulls.iter().map(|(c, v)| format!("{} {v}", c.text)).collect::<Vec<_>>().join(",");
+        let units = self.units.iter().map(|(c, u)| format!("{} {u}", c.text)).collect::<Vec<_>>().join(",");
+        let all = [
+            ("key", word(&self.key)),
+            ("position", pair(&self.position)),
+            ("motion", pair(&self.motion)),
+            ("epoch", word(&self.epoch_year).or_else(|| word(&self.epoch_column))),
+            ("nulls", Some(nulls)),
+            ("units", Some(units)),
+            ("sorted_by", Some(list(&self.sorted_by))),
+        ];
+        let stated = all.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v.filter(|v| !v.is_empty())?)));
+        stated.collect()
+    }
+
+    /// What a table keeps of them.
+    pub(super) fn properties(&self, position: Option<String>) -> BTreeMap<String, String> {
+        let mut kept = self.options();
+        kept.retain(|k, _| ["key", "motion", "epoch"].contains(&k.as_str()));
+        let sorted_by = self.sorted_by.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(",");
+        kept.insert("sorted_by".to_owned(), sorted_by);
+        kept.extend(position.map(|p| ("position".to_owned(), p)));
+        kept
+    }
 }
 
 /// Who counts, and what is asked between batches and before anything is written.
@@ -61,40 +96,57 @@ pub type How<'a> = (&'a dyn Progress, &'a dyn Fn() -> Result<()>);
 /// Reads the files, orders the rows and commits them.
 pub fn import_catalog(writer: &mut Writer, request: &Request, how: How<'_>) -> Result<Imported> {
     let files = files(&request.path)?;
-    let mut source = source_entry(request, &files)?;
-    source.name = spelled(writer.catalogue(), &source.name);
+    let source = source_entry(request, &files, writer.catalogue())?;
     let standing = standing(writer.catalogue(), &source, request.existing)?;
     if standing == Standing::Same {
-        let message = format!("`{}` is already in: nothing to do", source.name);
-        return Ok(Imported { message, ..Imported::default() });
+        return Ok(Imported::nothing(&source.name));
     }
-    refuse_built_in(&source.name)?;
-    let mut rows = read(&files, request, how)?;
+    let name = source.name.clone();
+    let old = writer.catalogue().table(&name).filter(|_| standing == Standing::Append).cloned();
+    let request = &old.as_ref().map_or_else(|| Ok(request.clone()), |entry| as_the_table(request, entry))?;
+    let mut rows = read(&files, &without_table(request, old.is_some()), how)?;
+    let count = rows.batches.iter().map(Batch::num_rows).sum();
     if standing == Standing::Append {
-        rows = appended(writer, &source.name, rows)?;
+        rows = appended(writer, &name, rows, &files[0])?;
     }
     let (batch, schema, position) = ordered(&mut rows, request)?;
-    let count = batch.num_rows();
     (how.1)()?;
     let segments = publish(writer, &batch, position.is_some() && request.sorted_by.is_empty())?;
     let mut catalogue = writer.catalogue().clone();
-    let mut properties = request.properties.clone();
-    properties.insert("sorted_by".to_owned(), request.sorted_by.join(","));
-    properties.extend(request.key.clone().map(|k| ("key".to_owned(), k)));
-    properties.extend(position.map(|p| ("position".to_owned(), p)));
-    let name = source.name.clone();
+    let properties = request.properties(position);
     let entry = TableEntry { name: name.clone(), kind: "catalog".to_owned(), schema, properties, segments };
     catalogue.tables.retain(|t| !t.name.eq_ignore_ascii_case(&name));
     catalogue.tables.push(entry);
     register(&mut catalogue, source, standing);
     writer.commit(catalogue)?;
-    let message =
-        format!("imported {} from {} into `{name}`", counted(count, "row"), counted(files.len(), "file"));
+    if request.motion.is_some() || request.epoch_year.is_some() || request.epoch_column.is_some() {
+        rows.notices.push(
+            "MOTION and EPOCH are kept with the table; AT EPOCH, which uses them, is not there yet"
+                .to_owned(),
+        );
+    }
+    let (rows_read, files) = (counted(count, "row"), counted(files.len(), "file"));
+    let message = match old {
+        Some(_) => format!(
+            "appended {rows_read} from {files} to `{name}`, which has {} now",
+            counted(batch.num_rows(), "row")
+        ),
+        None => format!("imported {rows_read} from {files} into `{name}`"),
+    };
     Ok(Imported { message, notices: rows.notices, problems: 0 })
 }
 
+/// Of an APPEND the file need not have all columns of the table: only what acts on the file itself is checked there.
+fn without_table(request: &Request, is_append: bool) -> Request {
+    if !is_append {
+        return request.clone();
+    }
+    let of_the_file = request.clone();
+    Request { key: None, position: None, motion: None, epoch_column: None, sorted_by: vec![], ..of_the_file }
+}
+
 /// Names that queries use for something else.
-fn refuse_built_in(name: &str) -> Result<()> {
+pub(super) fn refuse_built_in(name: &str) -> Result<()> {
     let taken = [
         "sources",
         "files",
@@ -114,21 +166,19 @@ fn refuse_built_in(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn source_entry(request: &Request, files: &[PathBuf]) -> Result<SourceEntry> {
-    let mut options = request.properties.clone();
+/// The source as it will be registered, under the name it is spelled by.
+pub(super) fn source_entry(
+    request: &Request,
+    files: &[PathBuf],
+    catalogue: &Catalogue,
+) -> Result<SourceEntry> {
+    let mut options = request.options();
     options.insert(SIGNATURE.to_owned(), signature(files)?);
-    let mut put = |key: &str, value: String| {
-        if !value.is_empty() {
-            options.insert(key.to_owned(), value);
-        }
-    };
-    put("key", request.key.clone().unwrap_or_default());
-    put("position", request.position.as_ref().map(|(a, b)| format!("{a},{b}")).unwrap_or_default());
-    put("nulls", request.nulls.iter().map(|(c, v)| format!("{c} {v}")).collect::<Vec<_>>().join(","));
-    put("units", request.units.iter().map(|(c, u)| format!("{c} {u}")).collect::<Vec<_>>().join(","));
-    put("sorted_by", request.sorted_by.join(","));
+    let name = request.name.clone().unwrap_or_else(|| super::default_name(&request.path));
+    let name = spelled(catalogue, &name);
+    refuse_built_in(&name)?;
     Ok(SourceEntry {
-        name: request.name.clone().unwrap_or_else(|| super::default_name(&request.path)),
+        name,
         kind: "catalog".to_owned(),
         root: absolute(&request.path)?.as_os_str().as_bytes().to_vec(),
         options,
@@ -136,181 +186,29 @@ fn source_entry(request: &Request, files: &[PathBuf]) -> Result<SourceEntry> {
     })
 }
 
-fn read(files: &[PathBuf], request: &Request, how: How<'_>) -> Result<Rows> {
-    let progress = how.0;
-    let mut rows = Rows { schema: Schema::default(), batches: vec![], notices: vec![] };
-    for file in files {
-        (how.1)()?;
-        progress.begin(&format!("opening {}", file.display()), 0, "rows");
-        let mut table = table::open(file)?;
-        progress.end();
-        progress.begin(&format!("reading {}", file.display()), table.rows.unwrap_or(0), "rows");
-        if let Some(taken) = table.schema.columns.iter().find(|c| HIDDEN.contains(&c.name.as_str())) {
-            let reason = format!("the column name `{}` is reserved: rename it in the file", taken.name);
-            return Err(Error::data(file, None, reason));
-        }
-        if rows.schema.columns.is_empty() {
-            rows.schema = table.schema.clone();
-        } else if names(&rows.schema) != names(&table.schema) {
-            let reason = format!("its columns differ from those of {}", files[0].display());
-            return Err(Error::data(file, None, reason));
-        }
-        let target = rows.schema.arrow();
-        for batch in table.by_ref() {
-            (how.1)()?;
-            let batch = fitted(&batch?, &target, file)?;
-            progress.add(batch.num_rows() as u64);
-            rows.batches.push(batch);
-        }
-        progress.end();
-        for skipped in &table.skipped {
-            rows.notices.push(format!(
-                "{}: column `{}` is left out: {}",
-                file.display(),
-                skipped.name,
-                skipped.reason
-            ));
-        }
-        rows.notices.extend(table.notices());
-    }
-    rows.notices.sort();
-    rows.notices.dedup();
-    with_units(&mut rows, request)?;
-    with_nulls(&mut rows, request)?;
-    Ok(rows)
+/// The position columns; a fault of POSITION is told at its place.
+pub(super) fn position_of(schema: &Schema, request: &Request) -> Result<Option<Position>> {
+    let clause = request.position.as_ref();
+    let names = clause.map(|(lon, lat)| (lon.text.as_str(), lat.text.as_str()));
+    position::detect(schema, names).map_err(|e| at_position(e, request))
 }
 
-fn names(schema: &Schema) -> Vec<&str> {
-    schema.columns.iter().map(|c| c.name.as_str()).collect()
-}
-
-/// A batch in the types of the first file; another type that does not convert without loss is an error.
-fn fitted(batch: &Batch, target: &Arc<arrow_schema::Schema>, file: &Path) -> Result<Batch> {
-    let mut columns = vec![];
-    for (column, field) in batch.columns().iter().zip(target.fields()) {
-        if column.data_type() == field.data_type() {
-            columns.push(column.clone());
-            continue;
-        }
-        columns.push(lossless(column, field.data_type()).ok_or_else(|| {
-            let reason = format!(
-                "column `{}` is {} here and {} in the first file",
-                field.name(),
-                column.data_type(),
-                field.data_type()
-            );
-            Error::data(file, None, reason)
-        })?);
+/// A fault of the positions is told where POSITION names them.
+fn at_position(error: Error, request: &Request) -> Error {
+    match &request.position {
+        Some((lon, lat)) if !lon.span.is_empty() => error.at(lon.span.to(lat.span)),
+        _ => error,
     }
-    let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Batch::try_new_with_options(target.clone(), columns, &options)
-        .map_err(|e| Error::data(file, None, e.to_string()))
-}
-
-/// A column in another type, if every value survives the way there and back.
-fn lossless(column: &ArrayRef, to: &DataType) -> Option<ArrayRef> {
-    let there = arrow_cast::cast(column, to).ok()?;
-    let back = arrow_cast::cast(&there, column.data_type()).ok()?;
-    let number = |t: &DataType| t.is_numeric();
-    let is_kin = column.null_count() == column.len() || number(column.data_type()) == number(to);
-    let is_same = there.null_count() == column.null_count() && back.as_ref() == column.as_ref();
-    (is_kin && is_same).then_some(there)
-}
-
-fn column_index(schema: &Schema, name: &str) -> Result<usize> {
-    schema.index_of(name).ok_or_else(|| {
-        let near = schema.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-        Error::refused(format!("there is no column `{name}`"), format!("columns: {near}"))
-    })
-}
-
-fn with_units(rows: &mut Rows, request: &Request) -> Result<()> {
-    for (column, unit) in &request.units {
-        let index = column_index(&rows.schema, column)?;
-        rows.schema.columns[index].unit = Some(Unit::imported(unit));
-    }
-    restamp(rows)
-}
-
-/// Gives every batch the schema with its metadata as it is now.
-fn restamp(rows: &mut Rows) -> Result<()> {
-    let schema = rows.schema.arrow();
-    for batch in &mut rows.batches {
-        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        *batch = Batch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options)
-            .map_err(in_memory)?;
-    }
-    Ok(())
-}
-
-fn in_memory(error: arrow_schema::ArrowError) -> Error {
-    Error::Refused { message: format!("the rows cannot be arranged: {error}"), help: None }
-}
-
-fn with_nulls(rows: &mut Rows, request: &Request) -> Result<()> {
-    if request.nulls.is_empty() {
-        return Ok(());
-    }
-    let mut places = vec![];
-    for (column, value) in &request.nulls {
-        places.push((column_index(&rows.schema, column)?, *value));
-    }
-    for batch in &mut rows.batches {
-        *batch = position::blank(batch, &places)?;
-    }
-    Ok(())
-}
-
-/// The rows of a table that is there, then the new ones; missing columns are NULL, unknown ones an error.
-fn appended(writer: &Writer, name: &str, rows: Rows) -> Result<Rows> {
-    let Some(entry) = writer.catalogue().table(name) else { return Ok(rows) };
-    let visible: Vec<Column> =
-        entry.schema.columns.iter().filter(|c| !HIDDEN.contains(&c.name.as_str())).cloned().collect();
-    let schema = Schema::new(visible);
-    for column in &rows.schema.columns {
-        if schema.index_of(&column.name).is_none() {
-            let message = format!("`{name}` has no column `{}` that the appended file has", column.name);
-            return Err(Error::refused(message, "REPLACE imports the table anew"));
-        }
-    }
-    let mut batches = vec![];
-    for reference in entry.segments.iter().filter(|s| s.role == "rows") {
-        let map = writer.segment(reference)?;
-        let stored = map.schema();
-        let places: Vec<usize> = schema
-            .columns
-            .iter()
-            .filter_map(|c| stored.columns.iter().position(|s| s.name == c.name))
-            .collect();
-        batches.push(map.batch(&places, 0..map.rows())?);
-    }
-    let target = schema.arrow();
-    for batch in &rows.batches {
-        let columns = schema.columns.iter().map(|c| match rows.schema.index_of(&c.name) {
-            Some(i) if batch.column(i).data_type() == &c.data_type => Ok(batch.column(i).clone()),
-            Some(i) => lossless(batch.column(i), &c.data_type).ok_or_else(|| {
-                let message = format!(
-                    "column `{}` of the appended file has values that `{name}` cannot hold ({} there)",
-                    c.name, c.data_type
-                );
-                Error::refused(message, "correct the file, or import both files anew with REPLACE")
-            }),
-            None => Ok(arrow_array::new_null_array(&c.data_type, batch.num_rows())),
-        });
-        batches.push(Batch::try_new(target.clone(), columns.collect::<Result<_>>()?).map_err(in_memory)?);
-    }
-    Ok(Rows { schema, batches, notices: rows.notices })
 }
 
 /// The rows in storage order with their hidden columns, the table's schema, and the names of the position columns.
 fn ordered(rows: &mut Rows, request: &Request) -> Result<(Batch, Schema, Option<String>)> {
-    let clause = request.position.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
-    let found = position::detect(&rows.schema, clause)?;
+    let found = position_of(&rows.schema, request)?;
     let (ra_deg, dec_deg) = match &found {
-        Some(position) => degrees(rows, position)?,
+        Some(position) => degrees(rows, position).map_err(|e| at_position(e, request))?,
         None => (vec![], vec![]),
     };
-    let key = position::key(&rows.schema, request.key.as_deref())?;
+    let key = position::key(&rows.schema, request.key.as_ref().map(|k| k.text.as_str()))?;
     let whole = whole(rows)?;
     let ranks = ranks(&whole, key)?;
     let order = if !request.sorted_by.is_empty() {
@@ -362,6 +260,13 @@ fn degrees(rows: &mut Rows, position: &Position) -> Result<(Vec<f64>, Vec<f64>)>
 
 fn whole(rows: &mut Rows) -> Result<Batch> {
     let batches = std::mem::take(&mut rows.batches);
+    if batches.iter().map(Batch::num_rows).sum::<usize>() >= u32::MAX as usize {
+        return Err(Error::Limit {
+            what: "this import".to_owned(),
+            limit: format!("{} rows", u32::MAX),
+            help: "import the files into several catalogues".to_owned(),
+        });
+    }
     arrow_select::concat::concat_batches(&rows.schema.arrow(), &batches).map_err(|e| Error::Limit {
         what: format!("this import ({e})"),
         limit: "2 GiB of text in one column".to_owned(),
@@ -384,7 +289,7 @@ fn ranks(batch: &Batch, key: Option<usize>) -> Result<Vec<u32>> {
     Ok(ranks)
 }
 
-fn stated_order(batch: &Batch, schema: &Schema, names: &[String]) -> Result<Vec<u32>> {
+fn stated_order(batch: &Batch, schema: &Schema, names: &[Word]) -> Result<Vec<u32>> {
     let mut columns = vec![];
     for name in names {
         let values = batch.column(column_index(schema, name)?).clone();

@@ -43,7 +43,17 @@ const STATEMENTS: &[(&str, &str)] = &[
 
 /// A word of SQL that is absent here.
 pub(super) fn sql_word(m: &Mistake<'_>) -> Option<Diagnostic> {
-    if let Some(last) = m.back(1).filter(|t| t.is("MINUS") || t.is("QUALIFY") || t.is("RETURNING"))
+    if m.found.is("UPDATE") && m.back_is(1, "FOR") {
+        let message = "row locks (FOR UPDATE) are not part of this language: readers never wait";
+        return Some(m.at_found(message).help("leave FOR UPDATE out"));
+    }
+    let is_window = m.back_is(1, "WINDOW") && m.ahead(2).get(1).is_some_and(|t| t.is("AS"));
+    if is_window && m.before.first().is_some_and(|t| t.is("SELECT") || t.is("FROM")) {
+        let (_, message, help) = WORDS.iter().find(|(word, ..)| *word == "OVER")?;
+        return Some(m.at_found(*message).help(*help));
+    }
+    const ALIASES: [&str; 4] = ["MINUS", "QUALIFY", "RETURNING", "INTERVAL"];
+    if let Some(last) = m.back(1).filter(|t| ALIASES.iter().any(|w| t.is(w)))
         && let Some((_, message, help)) = WORDS.iter().find(|(word, ..)| last.is(word))
     {
         // it was read as an alias

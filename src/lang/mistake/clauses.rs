@@ -79,6 +79,9 @@ pub(super) fn statement(m: &Mistake<'_>) -> Option<Diagnostic> {
         ["TABLES", "SOURCES", "STATUS", "CHANGES", "INDEXES", "SETTINGS", "FUNCTIONS", "JOBS", "VARIABLES"];
     let help = match (m.found.text.to_ascii_uppercase().as_str(), near_keyword(m)) {
         (word, _) if SHOWN.contains(&word) => Some(format!("SHOW {word}")),
+        ("DESC", _) => Some("DESCRIBE lists the columns of a table".to_owned()),
+        ("EXPORT" | "SAVE" | "UNLOAD", _) => Some("COPY (SELECT ...) TO 'file'".to_owned()),
+        ("SOURCE" | "RUN" | "EXEC" | "EXECUTE", _) => Some("INCLUDE 'file'".to_owned()),
         ("HELP" | "EXIT" | "QUIT", _) => Some("at the prompt: .help and .quit".to_owned()),
         (_, Some(word)) => Some(format!("did you mean `{word}`?")),
         _ => None,
@@ -214,7 +217,11 @@ pub(super) fn join(m: &Mistake<'_>) -> Option<Diagnostic> {
     let at = m.before.iter().rposition(|t| t.is("JOIN"))?;
     let table = m.before.get(at + 1)?.span.to(m.back(1)?.span);
     let message = format!("expected `ON` and a condition, or `USING (column)`, found {}", named(&m.found));
-    Some(m.at_found(message).help(format!("JOIN {} USING (id)", m.slice(table))))
+    let table = m.slice(table);
+    Some(m.at_found(message).help(match m.found.is("WITHIN") {
+        true => format!("a match by position is a CROSSMATCH: CROSSMATCH {table} WITHIN 3 arcsec"),
+        false => format!("JOIN {table} USING (id)"),
+    }))
 }
 
 /// `BETWEEN 1, 2`
@@ -225,7 +232,8 @@ pub(super) fn between(m: &Mistake<'_>) -> Option<Diagnostic> {
     }
     let low = m.slice(m.before.get(at + 1)?.span.to(m.back(1)?.span));
     let message = format!("expected `AND` and the upper end, found {}", named(&m.found));
-    Some(m.at_found(message).help(format!("BETWEEN {low} AND ... (both ends are included)")))
+    let high = m.ahead(2).get(1).filter(|_| m.found.kind == Kind::Mark).map_or("...", |t| t.text);
+    Some(m.at_found(message).help(format!("BETWEEN {low} AND {high} (both ends are included)")))
 }
 
 /// `CAST(a, INT)`

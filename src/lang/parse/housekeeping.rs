@@ -10,7 +10,7 @@ use super::expr::{bracket_ahead, expr, name, span};
 use super::query::{query, strip};
 use super::{placed, query_statement};
 use crate::lang::lex::{self, In, Inner, Res, deeper, ident, kw, mark, text};
-use crate::lang::syntax::{Describe, LetValue, Show, StatementKind};
+use crate::lang::syntax::{Describe, Ident, LetValue, Show, StatementKind};
 
 /// `explain ::= 'EXPLAIN' 'ANALYZE'? ( copy | import | refresh | query )`
 pub(crate) fn explain(i: In<'_>) -> Res<'_, StatementKind> {
@@ -59,9 +59,13 @@ pub(crate) fn show(i: In<'_>) -> Res<'_, StatementKind> {
     map(preceded(kw("SHOW"), what), StatementKind::Show).parse(i)
 }
 
-/// `describe ::= 'DESCRIBE' ( name | query )`
+/// `describe ::= 'DESCRIBE' ( VARIABLE | name | query )`
 pub(crate) fn describe(i: In<'_>) -> Res<'_, StatementKind> {
-    let what = alt((map(name, Describe::Name), map(query, |q| Describe::Query(strip(Box::new(q))))));
+    let variable = map(lex::variable, |(name, span)| {
+        Describe::Variable(Ident { text: name.to_owned(), quoted: false, span })
+    });
+    let what =
+        alt((variable, map(name, Describe::Name), map(query, |q| Describe::Query(strip(Box::new(q))))));
     map(preceded(kw("DESCRIBE"), what), StatementKind::Describe).parse(i)
 }
 

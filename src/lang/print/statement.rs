@@ -20,6 +20,7 @@ impl Display for StatementKind {
             Let { name, value: LetValue::Value(range) } => write!(f, "LET {name} = {}", Guarded(range)),
             Set { name, value } => write!(f, "SET {name} = {value}"),
             Show(what) => what.fmt(f),
+            Describe(self::Describe::Variable(name)) => write!(f, "DESCRIBE ${}", name.text),
             Describe(self::Describe::Name(name)) => write!(f, "DESCRIBE {name}"),
             Describe(self::Describe::Query(query)) => write!(f, "DESCRIBE {query}"),
             Include(path) => write!(f, "INCLUDE {path}"),

@@ -35,6 +35,8 @@ const STATION_FORMATS: &[&str] = &["stationxml", "hypodd_station"];
 const TYPES: &[&str] = &["INT", "FLOAT", "TEXT", "BOOL", "TIME", "DURATION"];
 /// Columns that hold one part of a channel's code, in the order of the parts.
 const PARTS: &[&str] = &["network", "station", "location", "channel"];
+/// Words behind which a text is a path.
+const BEFORE_PATH: &[&str] = &["WAVEFORMS", "EVENTS", "STATIONS", "CATALOG", "TO", "INCLUDE"];
 /// Words between a column and the text it is compared with.
 const COMPARISONS: &[&str] = &["MATCHES", "LIKE", "ILIKE", "IN", "BETWEEN", "NOT"];
 
@@ -251,13 +253,8 @@ fn fitting(candidate: String, typed: &str) -> Option<Pair> {
 
 /// Inside a text: a path, or codes of channels.
 fn in_text(names: &Names<'_>, before: &[Token<'_>], typed: &str, close: &str) -> Vec<Pair> {
-    let is_path = before.iter().rev().find_map(|t| match () {
-        () if ["WAVEFORMS", "EVENTS", "STATIONS", "CATALOG", "TO", "INCLUDE"].iter().any(|w| t.is(w)) => {
-            Some(true)
-        }
-        () => Some(false),
-    });
-    if is_path == Some(true) {
+    let is_path = before.last().is_some_and(|t| BEFORE_PATH.iter().any(|w| t.is(w)));
+    if is_path {
         return files(typed, |path| path.replace('\'', "''"), close);
     }
     match column_before(before) {

@@ -158,9 +158,12 @@ pub(super) fn unquoted(name: &str) -> String {
 mod tests {
     use super::*;
 
+    /// What is described, and its alias.
+    type Found<'a> = (&'a str, Option<&'a str>);
+
     #[test]
     fn tables_and_aliases() {
-        let cases: &[(&str, &[(&str, Option<&str>)])] = &[
+        let cases: &[(&str, &[Found<'_>])] = &[
             ("SELECT  FROM gaia", &[("gaia", Some("gaia"))]),
             ("SELECT  FROM gaia AS g WHERE", &[("gaia", Some("g"))]),
             ("FROM gaia g CROSSMATCH wise AS w WITHIN", &[("gaia", Some("g")), ("wise", Some("w"))]),
@@ -178,8 +181,7 @@ mod tests {
         for (text, want) in cases {
             let cursor = if text.contains("; SELECT") { 17 } else { text.len() };
             let found = sources(text, cursor);
-            let found: Vec<(&str, Option<&str>)> =
-                found.iter().map(|s| (s.text.as_str(), s.alias.as_deref())).collect();
+            let found: Vec<Found<'_>> = found.iter().map(|s| (s.text.as_str(), s.alias.as_deref())).collect();
             assert_eq!(&found, want, "{text}");
         }
     }

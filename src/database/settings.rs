@@ -1,0 +1,80 @@
+//! SET: what a statement may use of the machine.
+
+use std::sync::Arc;
+
+use super::{Database, Outcome, Run};
+use crate::engine::bind::Binder;
+use crate::engine::budget::{Budget, parse_bytes};
+use crate::engine::session::Session;
+use crate::error::{Diagnostic, Error, Result};
+use crate::lang::syntax::{self, ExprKind, Text, TextKind};
+
+/// What SET can set.
+const SETTINGS: [&str; 3] = ["window_cache", "memory", "threads"];
+/// Most threads of a statement.
+const THREADS: usize = 1024;
+
+impl Database {
+    pub(super) fn set(
+        &self,
+        name: &syntax::Ident,
+        value: &syntax::Expr,
+        run: &mut Run<'_>,
+    ) -> Result<Outcome> {
+        let setting = SETTINGS.iter().find(|k| k.eq_ignore_ascii_case(&name.text)).ok_or_else(|| {
+            Diagnostic::new(format!("unknown setting `{}`", name.text), name.span)
+                .help(format!("the settings are {}", SETTINGS.join(", ")))
+        })?;
+        let text = self.setting_text(value, run)?;
+        let checked = match *setting {
+            "threads" => threads_of(&text).map(|_| ()),
+            _ => parse_bytes(&text).map(|_| ()),
+        };
+        checked.map_err(|reason| {
+            let example = if *setting == "threads" { "SET threads = 4" } else { "SET memory = '2 GB'" };
+            Diagnostic::new(reason, value.span).help(example.replace("memory", setting))
+        })?;
+        run.session.settings.insert((*setting).to_owned(), text);
+        Ok(Outcome::default())
+    }
+
+    /// The value as written; a quoted text or a variable that holds one without its quotes.
+    fn setting_text(&self, value: &syntax::Expr, run: &mut Run<'_>) -> Result<String> {
+        let written = run.source.text.get(value.span.start..value.span.end).unwrap_or("").trim().to_owned();
+        if let Some(inner) = written.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')) {
+            return Ok(inner.to_owned());
+        }
+        let ExprKind::Variable(name) = &value.kind else { return Ok(written) };
+        let text = Text { kind: TextKind::Variable(name.clone()), span: value.span };
+        self.reading(run, |context, _| Binder::new(*context).text(&text)).map(|(text, _)| text)
+    }
+
+    /// The memory of a statement.
+    pub(super) fn budget(&self, session: &Session) -> Result<Budget> {
+        let set = session.settings.get("memory").map(|text| parse_bytes(text)).transpose();
+        let set = set.map_err(|reason| Error::refused(reason, "SET memory = '2 GB'"))?;
+        Ok(set.or(self.options.memory_bytes).map_or_else(Budget::default, Budget::new))
+    }
+
+    /// The threads of a statement that asks for a number of them.
+    pub(super) fn threads(&self, session: &Session) -> Result<Option<Arc<rayon::ThreadPool>>> {
+        let refused = |reason| Error::refused(reason, "SET threads = 4");
+        let set =
+            session.settings.get("threads").map(|text| threads_of(text)).transpose().map_err(refused)?;
+        let Some(count) = set else { return Ok(self.pool.clone()) };
+        let mut kept = self.set_threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(pool) = kept.as_ref().filter(|pool| pool.current_num_threads() == count) {
+            return Ok(Some(pool.clone()));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count.clamp(1, THREADS)).build();
+        let pool = Arc::new(pool.map_err(|e| refused(format!("{count} threads cannot be started: {e}")))?);
+        *kept = Some(pool.clone());
+        Ok(Some(pool))
+    }
+}
+
+/// Threads of a SET.
+fn threads_of(text: &str) -> Result<usize, String> {
+    let count = text.trim().parse().ok().filter(|n| (1..=THREADS).contains(n));
+    count.ok_or_else(|| format!("threads are a whole number from 1 to {THREADS}"))
+}
