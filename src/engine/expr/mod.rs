@@ -258,14 +258,14 @@ impl Expr {
                 let values = args.iter().map(|a| a.eval(batch)).collect::<Result<Vec<_>>>()?;
                 function::call(*function, &values, rows)
             }
-            Expr::Inside { lon, lat, area } => inside(&lon.eval(batch)?, &lat.eval(batch)?, area),
+            Expr::Inside { lon, lat, area } => shape::inside(&lon.eval(batch)?, &lat.eval(batch)?, area),
             Expr::Shape(question) => question.eval(batch),
             Expr::Distance { surface, places, depths } => {
                 let mut values = places.iter().map(|p| p.eval(batch)).collect::<Result<Vec<_>>>()?;
                 if let Some(depths) = depths {
                     values.extend([depths.0.eval(batch)?, depths.1.eval(batch)?]);
                 }
-                distance(*surface, &values)
+                shape::distance(*surface, &values)
             }
         }
     }
@@ -475,25 +475,6 @@ fn picked(batch: &Batch, rows: &[u32]) -> Result<Batch> {
     let columns = batch.columns().iter().map(take).collect::<Result<Vec<_>>>()?;
     let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
     Batch::try_new_with_options(batch.schema(), columns, &options).map_err(arrow_error)
-}
-
-fn inside(lon: &ArrayRef, lat: &ArrayRef, area: &Area) -> Result<ArrayRef> {
-    let (lon, lat) = (floats(lon)?, floats(lat)?);
-    let values = lon.iter().zip(lat.iter()).map(|(lon, lat)| Some(area.contains(lon?, lat?)));
-    Ok(Arc::new(values.collect::<BooleanArray>()))
-}
-
-/// lon1, lat1, lon2, lat2 and, for hypocentres, both depths; a depth that is NULL is taken as 0.
-fn distance(surface: Surface, parts: &[ArrayRef]) -> Result<ArrayRef> {
-    let parts = parts.iter().map(floats).collect::<Result<Vec<_>>>()?;
-    let rows = parts.first().map_or(0, |p| p.len());
-    let value = |k: usize, i: usize| parts.get(k).and_then(|p| p.is_valid(i).then(|| p.value(i)));
-    let values = (0..rows).map(|i| {
-        let places = ((value(0, i)?, value(1, i)?), (value(2, i)?, value(3, i)?));
-        let depths = (parts.len() == 6).then(|| (value(4, i).unwrap_or(0.0), value(5, i).unwrap_or(0.0)));
-        Some(distance_of(surface, places, depths))
-    });
-    Ok(Arc::new(finite(values.collect::<Float64Array>())))
 }
 
 /// Distance of two (longitude, latitude) in degrees: degrees on the sky, metres on the Earth, with depths in km the

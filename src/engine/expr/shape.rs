@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array};
 
-use super::{Expr, arithmetic::finite, floats};
+use super::{Area, Expr, Surface, arithmetic::finite, distance_of, floats};
 use crate::error::Result;
 use crate::geometry::region::{Polygon, Region, SkyBox};
 use crate::model::table::Batch;
@@ -115,4 +115,24 @@ impl ShapeQuestion {
             _ => region.area_deg2(),
         })
     }
+}
+
+/// Is each position in a constant region?
+pub(super) fn inside(lon: &ArrayRef, lat: &ArrayRef, area: &Area) -> Result<ArrayRef> {
+    let (lon, lat) = (floats(lon)?, floats(lat)?);
+    let values = lon.iter().zip(lat.iter()).map(|(lon, lat)| Some(area.contains(lon?, lat?)));
+    Ok(Arc::new(values.collect::<BooleanArray>()))
+}
+
+/// lon1, lat1, lon2, lat2 and, for hypocentres, both depths; a depth that is NULL is taken as 0.
+pub(super) fn distance(surface: Surface, parts: &[ArrayRef]) -> Result<ArrayRef> {
+    let parts = parts.iter().map(floats).collect::<Result<Vec<_>>>()?;
+    let rows = parts.first().map_or(0, |p| p.len());
+    let value = |k: usize, i: usize| parts.get(k).and_then(|p| p.is_valid(i).then(|| p.value(i)));
+    let values = (0..rows).map(|i| {
+        let places = ((value(0, i)?, value(1, i)?), (value(2, i)?, value(3, i)?));
+        let depths = (parts.len() == 6).then(|| (value(4, i).unwrap_or(0.0), value(5, i).unwrap_or(0.0)));
+        Some(distance_of(surface, places, depths))
+    });
+    Ok(Arc::new(finite(values.collect::<Float64Array>())))
 }
