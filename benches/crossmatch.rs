@@ -78,6 +78,7 @@ fn measure(a: &(Vec<f64>, Vec<f64>), b: &(Vec<f64>, Vec<f64>), radius_arcsec: f6
         mode: Mode::Nearest(NonZero::<usize>::MIN),
         left_rows: 0..usize::MAX,
         accept: None,
+        cancel: None,
     };
     let nearest = matches(&left, &right, &request).expect("match");
     let nearest_s = lap.seconds();

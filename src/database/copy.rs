@@ -211,7 +211,10 @@ pub(super) fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
     if !is_stated {
         let message = format!("the name {} does not tell a format", target.path.display());
         return Err(Diagnostic::new(message, copy.to.span)
-            .help(format!("end it in .csv, .parquet ..., or add FORMAT and one of {}", format_names().join(", ")))
+            .help(format!(
+                "end it in .csv, .parquet ..., or add FORMAT and one of {}",
+                format_names().join(", ")
+            ))
             .into());
     }
     let is_text = match target.format {
