@@ -232,7 +232,7 @@ pub fn among(value: Typed, members: &ArrayRef, span: Span) -> Result<Expr> {
     }
     let kind = Type::of(members.data_type()).unwrap_or(Type::Null);
     let numbers = kind.is_number() && value.kind.is_number();
-    if kind != value.kind && !numbers && kind != Type::Null {
+    if kind != value.kind && !numbers && kind != Type::Null && value.kind != Type::Null {
         let message = format!("cannot look for {} among {}s", value.kind.phrase(), kind.name());
         return Err(Diagnostic::new(message, span).into());
     }

@@ -14,6 +14,7 @@ pub mod output;
 pub mod query;
 pub mod region;
 pub mod source;
+pub mod span;
 pub mod subquery;
 pub mod value;
 pub mod verbs;
