@@ -63,7 +63,7 @@ const QUERIES: &[&str] = &[
     "SELECT b.id, s.w, b.mag FROM big AS b JOIN small AS s ON b.id = s.id AND b.other > s.w",
     "SELECT s.id, s.w, b.mag FROM small AS s JOIN big AS b ON b.id = s.id WHERE b.band = 'u'",
     "SELECT s.id, s.w, b.mag FROM small AS s LEFT JOIN big AS b ON b.id = s.id AND b.mag > 5000",
-    "SELECT s.id FROM small AS s ANTI JOIN big AS b ON b.id = s.id",
+    "SELECT b.id, b.mag FROM big AS b ANTI JOIN small AS s ON b.id = s.id",
     "SELECT COUNT(*) FROM big AS b SEMI JOIN small AS s ON b.id = s.id AND b.other = s.w",
     "SELECT a.name, b.mag FROM big AS a JOIN big AS b ON a.name = b.name AND a.band = b.band WHERE a.id < 900",
     "SELECT id, other FROM big WHERE mag < 4000 EXCEPT ALL SELECT id, w FROM small",

@@ -10,7 +10,7 @@ use crate::error::{Diagnostic, Error, Result};
 use crate::lang::syntax::{self, ExprKind, Text, TextKind};
 
 /// What SET can set.
-const SETTINGS: [&str; 3] = ["window_cache", "memory", "threads"];
+const SETTINGS: [&str; 3] = ["memory", "threads", "window_cache"];
 /// Most threads of a statement.
 const THREADS: usize = 1024;
 
