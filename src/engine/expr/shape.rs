@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array};
 
-use super::{Area, Expr, Surface, arithmetic::finite, distance_of, floats};
+use super::{Area, Expr, arithmetic::finite, floats};
 use crate::error::Result;
 use crate::geometry::region::{Polygon, Region, SkyBox};
 use crate::model::table::Batch;
