@@ -16,14 +16,14 @@ mod support;
 mod child;
 /// The command line: exit codes, streams, formats, options.
 mod cli;
-/// The prompt, driven in a pseudo-terminal.
-mod prompt;
 /// The demo: exit code and the truth it finds again.
 mod demo;
 /// The pages of help: their examples are run.
 mod help;
 /// The program beside statements: bench, man, completions, bulk requests, formats, signals.
 mod program;
+/// The prompt, driven in a pseudo-terminal.
+mod prompt;
 /// The README and docs/: their blocks are run.
 mod readme;
 /// Helpers: a pseudo-terminal and its screen.
@@ -41,10 +41,10 @@ mod queries;
 
 /// Correlation: the real Ridgecrest pair through the whole program.
 mod correlate;
-/// Faults of data and of scripts, as a user is told of them.
-mod messages;
 /// Joins, matches and subqueries against the plain evaluation of their conditions.
 mod joins;
+/// Faults of data and of scripts, as a user is told of them.
+mod messages;
 /// Hints and pruning never change an answer.
 mod optimizer;
 /// The language, statement by statement, against golden answers.

@@ -75,8 +75,7 @@ impl Db {
     /// An empty database.
     pub fn new() -> Db {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let database =
-            Database::create(dir.path().join("t.sqk"), Options::default()).expect("a database");
+        let database = Database::create(dir.path().join("t.sqk"), Options::default()).expect("a database");
         Db { dir, database, session: Session::default() }
     }
 

@@ -178,7 +178,8 @@ fn more_rows_than_allowed_are_refused() {
     let db = database();
     let options = Options { max_rows: Some(1000), ..Options::default() };
     let few = Database::open(db.database.path(), options).expect("the database");
-    let mut few = Db { dir: tempfile::tempdir().expect("a directory"), database: few, session: Session::default() };
+    let mut few =
+        Db { dir: tempfile::tempdir().expect("a directory"), database: few, session: Session::default() };
     assert_eq!(few.rows("SELECT id FROM big LIMIT 1000").len(), 1000);
     let error = few.error("SELECT id FROM big LIMIT 1001");
     assert!(matches!(&error, Error::Limit { limit, .. } if limit == "1000 rows"), "{}", shown(&error));

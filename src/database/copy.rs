@@ -80,6 +80,31 @@ impl Target {
         format!("to {} as {format}{how}", self.path.display())
     }
 
+    /// Compression and APPEND go with the format.
+    fn is_possible(&self, span: Span) -> Result<(), Diagnostic> {
+        let is_text = match self.format {
+            OutFormat::HypoDd => true,
+            OutFormat::Table(format) => format.is_text(),
+        };
+        if self.compress.is_some() && !is_text {
+            return Err(Diagnostic::new("a file of this format compresses its own parts", span)
+                .help("leave out COMPRESS, .gz and .zst"));
+        }
+        if self.append && self.compress.is_some() {
+            return Err(Diagnostic::new("nothing can be appended to a compressed file", span)
+                .help("write another file"));
+        }
+        let can_append = matches!(
+            self.format,
+            OutFormat::Table(Format::Csv | Format::Tsv | Format::Ndjson) | OutFormat::HypoDd
+        );
+        if self.append && !can_append {
+            return Err(Diagnostic::new("nothing can be appended to a file of this format", span)
+                .help("APPEND works with csv, tsv, ndjson and hypodd"));
+        }
+        Ok(())
+    }
+
     /// An existing file is only written over, or longer, when that is said.
     pub(super) fn may_be_written(&self, span: Span) -> Result<(), Diagnostic> {
         let directory = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -200,44 +225,25 @@ pub(super) fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
             .help("REPLACE writes over the file, APPEND behind its end")
             .into());
     }
-    if !is_stated && target.path.is_dir() {
-        let message = format!("{} is a directory", target.path.display());
-        return Err(Diagnostic::new(message, copy.to.span).help("name a file in it").into());
-    }
-    let ending = target.path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-    if !is_stated && PLANNED.contains(&ending.as_str()) {
-        return Err(later(&format!("FORMAT {ending}"), copy.to.span).into());
-    }
     if !is_stated {
-        let message = format!("the name {} does not tell a format", target.path.display());
-        return Err(Diagnostic::new(message, copy.to.span)
-            .help(format!("end it in .csv, .parquet ..., or add FORMAT and one of {}", format_names().join(", ")))
-            .into());
+        return Err(no_format(&target.path, copy.to.span).into());
     }
-    let is_text = match target.format {
-        OutFormat::HypoDd => true,
-        OutFormat::Table(format) => format.is_text(),
-    };
-    if target.compress.is_some() && !is_text {
-        return Err(Diagnostic::new("a file of this format compresses its own parts", copy.to.span)
-            .help("leave out COMPRESS, .gz and .zst")
-            .into());
-    }
-    if target.append && target.compress.is_some() {
-        return Err(Diagnostic::new("nothing can be appended to a compressed file", copy.to.span)
-            .help("write another file")
-            .into());
-    }
-    let can_append = matches!(
-        target.format,
-        OutFormat::Table(Format::Csv | Format::Tsv | Format::Ndjson) | OutFormat::HypoDd
-    );
-    if target.append && !can_append {
-        return Err(Diagnostic::new("nothing can be appended to a file of this format", copy.to.span)
-            .help("APPEND works with csv, tsv, ndjson and hypodd")
-            .into());
-    }
+    target.is_possible(copy.to.span)?;
     Ok(target)
+}
+
+/// Why the name of a file does not tell its format.
+fn no_format(path: &Path, span: Span) -> Diagnostic {
+    if path.is_dir() {
+        return Diagnostic::new(format!("{} is a directory", path.display()), span).help("name a file in it");
+    }
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+    if PLANNED.contains(&ending.as_str()) {
+        return later(&format!("FORMAT {ending}"), span);
+    }
+    let list = format_names().join(", ");
+    Diagnostic::new(format!("the name {} does not tell a format", path.display()), span)
+        .help(format!("end it in .csv, .parquet ..., or add FORMAT and one of {list}"))
 }
 
 /// What FORMAT takes.

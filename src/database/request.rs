@@ -192,11 +192,10 @@ fn catalog(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Cata
             }
             O::EpochColumn(name) => request.epoch_column = Some(column(name)),
             O::Format(ident) => request.format = Some(known_format(ident, "catalogues", FORMATS)?),
-            O::Time(name, _) => {
-                return Err(Diagnostic::new("TIME of IMPORT CATALOG is not there yet", name.span)
-                    .help("name the column where it is used: VARIABILITY OF ... TIME column")
-                    .into());
+            O::Time(_, Some(scale)) if !scale.text.eq_ignore_ascii_case("utc") => {
+                return Err(later("a SCALE other than utc", scale.span).into());
             }
+            O::Time(name, _) => request.time = Some(column(name)),
             O::Where(e) => return Err(later("WHERE of IMPORT CATALOG", e.span).into()),
             other => {
                 let options =

@@ -1,9 +1,9 @@
 //! Ctrl-C and time limits: both ask the running statement to stop.
 
 use std::process;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 

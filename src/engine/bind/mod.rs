@@ -3,6 +3,7 @@
 
 pub mod arith;
 pub mod call;
+mod cast;
 pub mod compare;
 pub mod correlate;
 pub mod expr;

@@ -259,7 +259,7 @@ impl Expr {
                 let values = args.iter().map(|a| a.eval(batch)).collect::<Result<Vec<_>>>()?;
                 function::call(*function, &values, rows)
             }
-            Expr::Inside { lon, lat, area } => inside(&lon.eval(batch)?, &lat.eval(batch)?, area),
+            Expr::Inside { lon, lat, area } => shape::inside(&lon.eval(batch)?, &lat.eval(batch)?, area),
             Expr::Shape(question) => question.eval(batch),
             Expr::Distance { surface, places, depths } => {
                 let mut values = places.iter().map(|p| p.eval(batch)).collect::<Result<Vec<_>>>()?;
@@ -476,10 +476,4 @@ fn picked(batch: &Batch, rows: &[u32]) -> Result<Batch> {
     let columns = batch.columns().iter().map(take).collect::<Result<Vec<_>>>()?;
     let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
     Batch::try_new_with_options(batch.schema(), columns, &options).map_err(arrow_error)
-}
-
-fn inside(lon: &ArrayRef, lat: &ArrayRef, area: &Area) -> Result<ArrayRef> {
-    let (lon, lat) = (floats(lon)?, floats(lat)?);
-    let values = lon.iter().zip(lat.iter()).map(|(lon, lat)| Some(area.contains(lon?, lat?)));
-    Ok(Arc::new(values.collect::<BooleanArray>()))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array};
 
-use super::{Expr, arithmetic::finite, floats};
+use super::{Area, Expr, arithmetic::finite, floats};
 use crate::error::Result;
 use crate::geometry::region::{Polygon, Region, SkyBox};
 use crate::model::table::Batch;
@@ -115,4 +115,11 @@ impl ShapeQuestion {
             _ => region.area_deg2(),
         })
     }
+}
+
+/// Is each position in a constant region?
+pub(super) fn inside(lon: &ArrayRef, lat: &ArrayRef, area: &Area) -> Result<ArrayRef> {
+    let (lon, lat) = (floats(lon)?, floats(lat)?);
+    let values = lon.iter().zip(lat.iter()).map(|(lon, lat)| Some(area.contains(lon?, lat?)));
+    Ok(Arc::new(values.collect::<BooleanArray>()))
 }

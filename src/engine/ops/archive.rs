@@ -168,7 +168,11 @@ fn segment_places(archive: &Archive, codes: &[String], first_channel: &[u32]) ->
     }
     let by_file = |at: &Place| {
         let part = &archive.parts[at.2 as usize];
-        (part.path(part.file_of(at.3 as usize)), part.segment(at.3 as usize).byte_offset, part.source.as_str())
+        (
+            part.path(part.file_of(at.3 as usize)),
+            part.segment(at.3 as usize).byte_offset,
+            part.source.as_str(),
+        )
     };
     let order = |a: &Place, b: &Place| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| by_file(a).cmp(&by_file(b)));
     if !places.is_sorted_by(|a, b| order(a, b).is_le()) {

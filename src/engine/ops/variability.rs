@@ -190,12 +190,7 @@ struct BandEpochs {
 }
 
 impl EpochTable {
-    fn new(
-        keys: &[ArrayRef],
-        time: (&Column, &ArrayRef),
-        bands: &[Band],
-        cancel: &Cancel,
-    ) -> Result<Self> {
+    fn new(keys: &[ArrayRef], time: (&Column, &ArrayRef), bands: &[Band], cancel: &Cancel) -> Result<Self> {
         let rows = time.1.len();
         let when = bands.iter().filter_map(|b| b.when.as_ref().map(Array::len));
         let columns = bands.iter().flat_map(|b| [Some(&b.value), b.error.as_ref()]).flatten();

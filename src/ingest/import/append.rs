@@ -33,6 +33,7 @@ pub fn as_the_table(request: &Request, entry: &TableEntry) -> Result<Request> {
     keeps("POSITION", &stated(&request.position), &words(own("position")))?;
     keeps("MOTION", &stated(&request.motion), &words(own("motion")))?;
     keeps("SORTED BY", &request.sorted_by, &words(own("sorted_by")))?;
+    keeps("TIME", &request.time.iter().cloned().collect::<Vec<_>>(), &words(own("time")))?;
     let epoch: Vec<Word> = request.epoch_column.iter().chain(&request.epoch_year).cloned().collect();
     keeps("EPOCH", &epoch, &words(own("epoch")))?;
     let (epoch_year, epoch_column): (Vec<Word>, Vec<Word>) =
@@ -42,6 +43,7 @@ pub fn as_the_table(request: &Request, entry: &TableEntry) -> Result<Request> {
         position: pair(own("position")),
         motion: pair(own("motion")),
         sorted_by: words(own("sorted_by")),
+        time: words(own("time")).pop(),
         epoch_year: epoch_year.into_iter().next(),
         epoch_column: epoch_column.into_iter().next(),
         ..request.clone()

@@ -45,6 +45,8 @@ pub struct Request {
     pub epoch_year: Option<Word>,
     /// EPOCH as a column.
     pub epoch_column: Option<Word>,
+    /// TIME: the column of the observation times, UTC.
+    pub time: Option<Word>,
     /// NULLS: column and the value that stands for none.
     pub nulls: Vec<(Word, f64)>,
     /// UNITS.
@@ -71,6 +73,7 @@ impl Request {
             ("position", pair(&self.position)),
             ("motion", pair(&self.motion)),
             ("epoch", word(&self.epoch_year).or_else(|| word(&self.epoch_column))),
+            ("time", word(&self.time)),
             ("nulls", Some(nulls)),
             ("units", Some(units)),
             ("sorted_by", Some(list(&self.sorted_by))),
@@ -82,7 +85,7 @@ impl Request {
     /// What a table keeps of them.
     pub(super) fn properties(&self, position: Option<String>) -> BTreeMap<String, String> {
         let mut kept = self.options();
-        kept.retain(|k, _| ["key", "motion", "epoch"].contains(&k.as_str()));
+        kept.retain(|k, _| ["key", "motion", "epoch", "time"].contains(&k.as_str()));
         let sorted_by = self.sorted_by.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(",");
         kept.insert("sorted_by".to_owned(), sorted_by);
         kept.extend(position.map(|p| ("position".to_owned(), p)));
@@ -142,7 +145,15 @@ fn without_table(request: &Request, is_append: bool) -> Request {
         return request.clone();
     }
     let of_the_file = request.clone();
-    Request { key: None, position: None, motion: None, epoch_column: None, sorted_by: vec![], ..of_the_file }
+    Request {
+        key: None,
+        position: None,
+        motion: None,
+        time: None,
+        epoch_column: None,
+        sorted_by: vec![],
+        ..of_the_file
+    }
 }
 
 /// Names that queries use for something else.

@@ -12,7 +12,7 @@ use crate::error::{DataError, Diagnostic, Error, Result};
 use crate::format::table::{self, Format, Table};
 use crate::ingest::position;
 use crate::lang::diagnostic::nearest;
-use crate::model::table::{Batch, Schema};
+use crate::model::table::{Batch, Schema, Type};
 use crate::model::units::Unit;
 
 /// Rows and what was said while reading them.
@@ -119,7 +119,7 @@ pub fn check_columns(schema: &Schema, request: &Request) -> Result<()> {
     let words = request.key.iter().chain(request.position.iter().flat_map(|p| [&p.0, &p.1]));
     let words = words.chain(request.motion.iter().flat_map(|p| [&p.0, &p.1]));
     let words = words.chain(request.nulls.iter().map(|n| &n.0)).chain(request.units.iter().map(|u| &u.0));
-    for word in words.chain(&request.sorted_by).chain(&request.epoch_column) {
+    for word in words.chain(&request.sorted_by).chain(&request.epoch_column).chain(&request.time) {
         column_index(schema, word)?;
     }
     let numbers = request.motion.iter().flat_map(|p| [("MOTION", &p.0), ("MOTION", &p.1)]);
@@ -128,6 +128,15 @@ pub fn check_columns(schema: &Schema, request: &Request) -> Result<()> {
         if !kind.is_number() {
             let message = format!("{option} needs numbers, `{}` is {}", word.text, kind.phrase());
             return Err(Diagnostic::new(message, word.span).into());
+        }
+    }
+    if let Some(word) = &request.time {
+        let kind = schema.columns[column_index(schema, word)?].kind();
+        if !kind.is_number() && kind != Type::Time {
+            let message = format!("TIME needs times or numbers, `{}` is {}", word.text, kind.phrase());
+            return Err(Diagnostic::new(message, word.span)
+                .help("days, as MJD or JD, or times in UTC")
+                .into());
         }
     }
     Ok(())

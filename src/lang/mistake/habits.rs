@@ -107,7 +107,7 @@ fn queries(m: &Mistake<'_>) -> Option<String> {
         return Some(format!("COPY (SELECT * FROM {found}) TO 'file'"));
     }
     if m.expects(Expected::Word("TO")) && m.found.kind == Kind::Text {
-        return Some(format!("TO {found}"));
+        return Some(format!("COPY ... TO {found}"));
     }
     if m.back_is(1, "LET") && m.found.kind == Kind::Word {
         return Some(format!("`{found}` is a word of the language: choose another name"));

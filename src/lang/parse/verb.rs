@@ -23,9 +23,9 @@ pub(crate) fn verb_source(i: In<'_>) -> Res<'_, Source> {
     Ok((rest, source))
 }
 
-/// `source`, one level deeper: it may be a verb itself.
-fn nested_source(i: In<'_>) -> Res<'_, Source> {
-    deeper(i, || source(i))
+/// `source` of the verb at `verb`, one level deeper: it may be a verb itself.
+fn nested_source<'a>(verb: In<'a>) -> impl Fn(In<'a>) -> Res<'a, Source> {
+    move |i| deeper(verb, || source(i))
 }
 
 /// `coverage ::= 'COVERAGE' 'OF' codes during? ( 'BY' sum )?`
@@ -65,7 +65,7 @@ pub(crate) fn during(i: In<'_>) -> Res<'_, Range> {
 
 /// `pairs ::= 'PAIRS' 'OF' source pair_opt*`
 fn pairs(i: In<'_>) -> Res<'_, Verb> {
-    let (i, (_, _, source)) = (kw("PAIRS"), kw("OF"), nested_source).parse(i)?;
+    let (i, (_, _, source)) = (kw("PAIRS"), kw("OF"), nested_source(i)).parse(i)?;
     let (i, options) = options(i, |i| placed(i, pair_opt))?;
     Ok((i, Verb::Pairs { source, options }))
 }
@@ -73,7 +73,7 @@ fn pairs(i: In<'_>) -> Res<'_, Verb> {
 /// `correlate ::= 'CORRELATE' source ( 'AGAINST' source )? cc_opt+`
 fn correlate(i: In<'_>) -> Res<'_, Verb> {
     let (i, (_, source, against)) =
-        (kw("CORRELATE"), nested_source, opt(preceded(kw("AGAINST"), nested_source))).parse(i)?;
+        (kw("CORRELATE"), nested_source(i), opt(preceded(kw("AGAINST"), nested_source(i)))).parse(i)?;
     let (i, options) = options1(i, |i| placed(i, cc_opt))?;
     Ok((i, Verb::Correlate { source, against, options }))
 }
@@ -144,7 +144,7 @@ fn filter(i: In<'_>) -> Res<'_, CorrelateKind> {
 fn variability(i: In<'_>) -> Res<'_, Verb> {
     let by = preceded(kw("BY"), separated_list1(mark(","), column));
     let time = preceded(kw("TIME"), column);
-    let (i, (_, _, source, by, time)) = (kw("VARIABILITY"), kw("OF"), nested_source, by, time).parse(i)?;
+    let (i, (_, _, source, by, time)) = (kw("VARIABILITY"), kw("OF"), nested_source(i), by, time).parse(i)?;
     let option = |i| {
         let (rest, kind) = var_opt(i)?;
         Ok((rest, VariabilityOption { kind, span: since(i.location_offset(), rest) }))

@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::model::table::{Batch, Schema, Type};
 
-
 /// Refuses more pairs than `limits::JOIN_ROWS`.
 pub fn check_size(pairs: usize) -> Result<()> {
     if pairs <= limits::JOIN_ROWS {
