@@ -24,9 +24,9 @@ fn big() -> String {
     let mut text = "id,other,mag,band,name\n".to_owned();
     for row in 0..ROWS {
         let random = mixed(row);
-        let other = if random % 11 == 0 { String::new() } else { (random % 1000).to_string() };
+        let other = if random.is_multiple_of(11) { String::new() } else { (random % 1000).to_string() };
         let mag =
-            if random % 7 == 0 { String::new() } else { format!("{:?}", (random >> 11) as f64 * 1e-12) };
+            if random.is_multiple_of(7) { String::new() } else { format!("{:?}", (random >> 11) as f64 * 1e-12) };
         let band = ["u", "g", "", "longer than a word"][(random >> 60) as usize % 4];
         let _ = writeln!(text, "{},{other},{mag},{band},star-{}", random % 90_000, random % 70_000);
     }

@@ -9,8 +9,6 @@ use crate::engine::session::Session;
 use crate::error::{Diagnostic, Error, Result};
 use crate::lang::syntax::{self, ExprKind, Text, TextKind};
 
-/// What SET can set.
-const SETTINGS: [&str; 3] = ["memory", "threads", "window_cache"];
 /// Most threads of a statement.
 const THREADS: usize = 1024;
 
@@ -21,20 +19,18 @@ impl Database {
         value: &syntax::Expr,
         run: &mut Run<'_>,
     ) -> Result<Outcome> {
-        let setting = SETTINGS.iter().find(|k| k.eq_ignore_ascii_case(&name.text)).ok_or_else(|| {
-            Diagnostic::new(format!("unknown setting `{}`", name.text), name.span)
-                .help(format!("the settings are {}", SETTINGS.join(", ")))
-        })?;
+        super::known_setting(name)?;
+        let setting = name.text.to_ascii_lowercase();
         let text = self.setting_text(value, run)?;
-        let checked = match *setting {
+        let checked = match setting.as_str() {
             "threads" => threads_of(&text).map(|_| ()),
             _ => parse_bytes(&text).map(|_| ()),
         };
         checked.map_err(|reason| {
-            let example = if *setting == "threads" { "SET threads = 4" } else { "SET memory = '2 GB'" };
-            Diagnostic::new(reason, value.span).help(example.replace("memory", setting))
+            let example = if setting == "threads" { "SET threads = 4" } else { "SET memory = '2 GB'" };
+            Diagnostic::new(reason, value.span).help(example.replace("memory", &setting))
         })?;
-        run.session.settings.insert((*setting).to_owned(), text);
+        run.session.settings.insert(setting, text);
         Ok(Outcome::default())
     }
 
