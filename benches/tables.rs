@@ -184,7 +184,10 @@ fn answer(database: &Database, text: &str) -> Vec<String> {
     let source = Source { name: "bench".to_owned(), text: text.to_owned() };
     let mut rows = Answer::default();
     let mut session = Session::default();
-    database.script(&mut session, &source, (&mut rows, &Silent)).unwrap_or_else(|e| panic!("{text}: {e}"));
+    database
+        .script(&mut session, &source, (&mut rows, &Silent))
+        .map_err(|e| format!("{text}: {e}"))
+        .expect("an answer");
     rows.0
 }
 

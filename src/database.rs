@@ -9,7 +9,7 @@ mod params;
 mod request;
 mod rows;
 mod script;
-mod settings;
+pub(crate) mod settings;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,6 @@ use crate::engine::session::{Notices, Variable, View};
 use crate::engine::tables::Tables;
 use crate::engine::{exec, indexes, optimize, show};
 use crate::error::{Diagnostic, Error, Result, Source, Span};
-use crate::lang::diagnostic::nearest;
 use crate::lang::parse;
 use crate::lang::syntax::{self, Describe, LetValue, Show, Statement, StatementKind};
 use crate::model::table::{Batch, Schema};
@@ -374,19 +373,6 @@ impl Database {
         let text = run.source.text.get(span.start..span.end).unwrap_or("");
         self.store.writer(text)
     }
-}
-
-/// Is it a setting?
-fn known_setting(name: &syntax::Ident) -> Result<(), Diagnostic> {
-    let known = || show::SETTINGS.iter().map(|s| s.0);
-    if known().any(|k| k.eq_ignore_ascii_case(&name.text)) {
-        return Ok(());
-    }
-    let error = Diagnostic::new(format!("unknown setting `{}`", name.text), name.span);
-    Err(match nearest(&name.text, known()) {
-        Some(near) => error.help(format!("did you mean `{near}`? (SHOW SETTINGS lists them)")),
-        None => error.help(format!("the settings are {}", known().collect::<Vec<_>>().join(", "))),
-    })
 }
 
 /// The plan of a query, ready to run.

@@ -131,7 +131,9 @@ fn imports_only_point_down() {
             faults.extend(import_faults(path, text));
         }
     }
-    for line in sources["lib.rs"].lines().filter_map(|l| l.strip_prefix("pub mod ")) {
+    // A room has a file of its own; what lib.rs only re-exports stands nowhere.
+    let rooms = sources["lib.rs"].lines().filter(|l| l.ends_with(';'));
+    for line in rooms.filter_map(|l| l.strip_prefix("pub mod ")) {
         let room = word(line);
         faults.extend(floor_of(room).is_none().then(|| format!("the room `{room}` stands on no floor")));
     }

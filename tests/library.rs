@@ -138,7 +138,7 @@ fn imports_are_statements() {
     let (_directory, db) = numbers(1, Options::default());
     let refused = |import: Import| db.import(&import).expect_err("it is refused").to_string();
     assert!(refused(Import::catalog("/nowhere/x.csv")).contains("/nowhere/x.csv"));
-    assert!(refused(Import::waveforms("/").key("x")).starts_with("this option is not for waveforms"));
+    assert!(refused(Import::waveforms("/").key("x")).starts_with("KEY is no option of waveforms"));
     assert!(refused(Import::catalog("x").epoch(f64::NAN)).starts_with("the epoch of an import is no year"));
 }
 

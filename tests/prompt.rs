@@ -143,8 +143,11 @@ fn statements_and_commands_are_answered() {
     }
     assert_eq!(std::fs::read_to_string(world.path().join("rows.csv")).unwrap(), "seven\n7\n");
     assert!(!terminal.run("SELECT 1;").contains(" s"), "the timer is off");
-    std::fs::write(world.path().join("two.sq"), "SELECT 3 AS three;\nSELECT 4 AS four;\nFROM nowhere;\n")
-        .unwrap();
+    std::fs::write(
+        world.path().join("two.sq"),
+        "SELECT 3 AS three;\nSELECT 4 AS four;\nSELECT 9223372036854775807 + id AS x FROM quasars;\n",
+    )
+    .unwrap();
     let shown = terminal.run(".read two.sq");
     for want in ["three", "four", "two.sq:3"] {
         assert!(shown.contains(want), "no `{want}` in\n{shown}");

@@ -6,7 +6,9 @@ use super::{Database, Outcome, Run};
 use crate::engine::bind::Binder;
 use crate::engine::budget::{Budget, parse_bytes};
 use crate::engine::session::Session;
+use crate::engine::show;
 use crate::error::{Diagnostic, Error, Result};
+use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{self, ExprKind, Text, TextKind};
 
 /// Most threads of a statement.
@@ -19,7 +21,7 @@ impl Database {
         value: &syntax::Expr,
         run: &mut Run<'_>,
     ) -> Result<Outcome> {
-        super::known_setting(name)?;
+        known_setting(name)?;
         let setting = name.text.to_ascii_lowercase();
         let text = self.setting_text(value, run)?;
         let checked = match setting.as_str() {
@@ -73,4 +75,17 @@ impl Database {
 fn threads_of(text: &str) -> Result<usize, String> {
     let count = text.trim().parse().ok().filter(|n| (1..=THREADS).contains(n));
     count.ok_or_else(|| format!("threads are a whole number from 1 to {THREADS}"))
+}
+
+/// Is it a setting?
+pub(crate) fn known_setting(name: &syntax::Ident) -> Result<(), Diagnostic> {
+    let known = || show::SETTINGS.iter().map(|s| s.0);
+    if known().any(|k| k.eq_ignore_ascii_case(&name.text)) {
+        return Ok(());
+    }
+    let error = Diagnostic::new(format!("unknown setting `{}`", name.text), name.span);
+    Err(match nearest(&name.text, known()) {
+        Some(near) => error.help(format!("did you mean `{near}`? (SHOW SETTINGS lists them)")),
+        None => error.help(format!("the settings are {}", known().collect::<Vec<_>>().join(", "))),
+    })
 }

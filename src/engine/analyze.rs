@@ -218,7 +218,7 @@ mod tests {
             "sort         ~10 rows    9 rows".to_owned(),
             "  . a note that is long enough".to_owned(),
             "  scan t  ~1,200 rows  not read".to_owned(),
-            format!("{long}                    1 row"),
+            format!("{long}                  1 row"),
         ];
         assert_eq!(aligned(&lines), want);
         assert_eq!(

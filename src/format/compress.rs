@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let text: String = (0..100_000).map(|i| format!("{i},{}\n", i * i)).collect();
+        let text: String = (0..100_000_i64).map(|i| format!("{i},{}\n", i * i)).collect();
         for name in ["a.csv", "a.csv.gz", "a.csv.ZST"] {
             let sink = Sink::default();
             let mut out = with(Method::of_path(Path::new(name)), Box::new(sink.clone())).unwrap();

@@ -8,7 +8,7 @@ use arrow_array::types as arrow;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 
-use crate::model::time::{NS_PER_S, Time};
+use crate::model::time::{NS_PER_S, OUTSIDE, Time};
 
 /// Spellings of "no value" in columns of numbers, conditions and times, any case. In TEXT columns only the empty
 /// cell is NULL (`NA` is a network code, `None` a name).
@@ -99,7 +99,7 @@ fn time(cell: &[u8]) -> Cell {
     };
     match Time::parse(text) {
         Ok(_) => Cell::Time,
-        Err(e) if e.reason.starts_with("outside") => Cell::FarTime,
+        Err(e) if e.reason == OUTSIDE => Cell::FarTime,
         Err(_) => Cell::Text,
     }
 }

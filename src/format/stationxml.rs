@@ -297,7 +297,7 @@ mod tests {
         let got: Vec<_> = set.stations.iter().map(|s| (s.station.as_str(), s.latitude, s.depth_m)).collect();
         assert_eq!(got, [("A", Some(1.0), None), ("B", None, None)]);
         let reasons: Vec<&str> = set.problems.iter().map(|p| p.reason.as_str()).collect();
-        let date = "startDate: expected a date: 2024-02-29 or 2024-060";
+        let date = "startDate: `tomorrow` is no time: a date is written 2024-02-29 or 2024-060";
         assert_eq!(reasons, [date, "`95` is not a valid Latitude", "a channel without code is left out"]);
         let start = set.stations[0].starttime.map(|t| t.to_string());
         assert_eq!((start.as_deref(), set.stations[0].endtime), (Some("2009-12-31T22:00:00Z"), None));

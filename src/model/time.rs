@@ -53,6 +53,9 @@ fn days_before_year(year: i64) -> i64 {
     365 * (year - 1970) + (y.div_euclid(4) - 492) - (y.div_euclid(100) - 19) + (y.div_euclid(400) - 4)
 }
 
+/// Reason of a time that 64 bits of ns do not reach.
+pub const OUTSIDE: &str = "this time is outside 1677-09-21 .. 2262-04-11";
+
 impl Time {
     /// From year, day of the year, hour, minute, second and nanoseconds. Second 60 (a leap second) is second 0
     /// of the next minute. `None` if a part is out of range or the instant does not fit.
@@ -121,7 +124,7 @@ impl Time {
         })?;
         let (ns, rest) = parse_clock(rest)?;
         let time = day.checked_mul(NS_PER_DAY).and_then(|d| d.checked_add(ns)).map(Time);
-        let time = time.ok_or_else(|| TimeError::new("this time is outside 1677-09-21 .. 2262-04-11"))?;
+        let time = time.ok_or_else(|| TimeError::new(OUTSIDE))?;
         match rest {
             "" | "Z" | "z" | "+00:00" | "-00:00" | "+0000" | "+00" => Ok(time),
             _ => Err(offset_error(time, rest)),

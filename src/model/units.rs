@@ -18,6 +18,8 @@ pub enum Dimension {
     Magnitude,
     /// Counts of samples.
     Samples,
+    /// Bytes of memory or disk.
+    Bytes,
     /// An angle a time.
     AngularRate,
     /// A length a time.
@@ -38,6 +40,7 @@ impl Dimension {
             Dimension::Frequency => "a frequency",
             Dimension::Magnitude => "a magnitude",
             Dimension::Samples => "a number of samples",
+            Dimension::Bytes => "an amount of memory",
             Dimension::AngularRate => "an angular rate",
             Dimension::Speed => "a speed",
             Dimension::MagnitudeRate => "a rate of magnitude",
@@ -47,7 +50,7 @@ impl Dimension {
 }
 
 /// A unit: its spelling, what it measures, and its size in the base unit of that dimension
-/// (s, deg, m, Hz, mag, samples, deg/s, m/s, mag/s).
+/// (s, deg, m, Hz, mag, samples, bytes, deg/s, m/s, mag/s).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unit {
     /// As written.
@@ -83,6 +86,12 @@ pub const UNITS: &[(&str, Dimension, f64)] = &[
     ("mmag", Dimension::Magnitude, 1e-3),
     ("mag", Dimension::Magnitude, 1.0),
     ("samples", Dimension::Samples, 1.0),
+    ("kB", Dimension::Bytes, 1e3),
+    ("MB", Dimension::Bytes, 1e6),
+    ("GB", Dimension::Bytes, 1e9),
+    ("KiB", Dimension::Bytes, 1024.0),
+    ("MiB", Dimension::Bytes, 1_048_576.0),
+    ("GiB", Dimension::Bytes, 1_073_741_824.0),
 ];
 
 /// What a rate may be counted over.

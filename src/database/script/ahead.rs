@@ -209,7 +209,7 @@ impl<'a> Pass<'a> {
                 _ => Ok(()),
             },
             StatementKind::Let { name, value } => self.let_value(&name.text, value, source),
-            StatementKind::Set { name, .. } => Ok(crate::database::known_setting(name)?),
+            StatementKind::Set { name, .. } => Ok(crate::database::settings::known_setting(name)?),
             StatementKind::Show(Show::Changes(Some(name)))
             | StatementKind::Refresh { name: Some(name), .. }
             | StatementKind::Compact(Some(name)) => {

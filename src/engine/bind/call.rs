@@ -1,6 +1,7 @@
 //! Functions and set functions.
 
 use super::arith::units_of;
+use super::compare::paired;
 use super::expr::ExprBinder;
 use super::value::{Bound, Typed};
 use crate::engine::expr::{ArithmeticOp, DATE_UNITS, Expr, FUNCTIONS, Function, FunctionInfo, Literal};
@@ -219,12 +220,11 @@ impl ExprBinder<'_> {
                 }
             },
             ("IN_UNIT", [value, unit]) => self.in_unit(value, unit),
-            ("CONCAT", [first, rest @ ..]) => {
-                let mut all = self.scalar(first)?.expr;
-                for part in rest {
-                    all = Expr::Concat(Box::new(all), Box::new(self.scalar(part)?.expr));
-                }
-                Ok(Bound::Scalar(Typed::computed(all, Type::Text, false)))
+            ("CONCAT", [_, ..]) => {
+                let parts = args.iter().map(|a| Ok(self.scalar(a)?.expr)).collect::<Result<Vec<_>>>()?;
+                let joined = paired(parts, |a, b| Expr::Concat(Box::new(a), Box::new(b)));
+                let null = Expr::Literal(Literal::Null);
+                Ok(Bound::Scalar(Typed::computed(joined.unwrap_or(null), Type::Text, false)))
             }
             ("ENV", [variable]) => {
                 let value = self.scalar(variable)?;

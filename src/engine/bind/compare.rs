@@ -183,14 +183,38 @@ pub fn in_list(binder: &ExprBinder<'_>, operand: &syntax::Expr, items: &[syntax:
         }
         let (left, member) = comparable(binder, (value.clone(), operand), (member, item))?;
         match member.expr {
-            Expr::Literal(literal) if left.expr.as_literal().is_none() => literals.push(literal),
+            Expr::Literal(literal) if left.expr.as_literal() == value.expr.as_literal() => {
+                literals.push(literal)
+            }
             expr => others.push(Expr::Compare(CompareOp::Eq, Box::new(left.expr), Box::new(expr))),
         }
     }
     let set = (!literals.is_empty())
         .then(|| Expr::InSet(Box::new(value.expr), Arc::new(literal_set(value.kind, &literals))));
+    Ok(any(set.into_iter().chain(others).collect()))
+}
+
+/// One of the conditions.
+pub fn any(conditions: Vec<Expr>) -> Expr {
     let either = |a: Expr, b: Expr| Expr::Or(Box::new(a), Box::new(b));
-    Ok(set.into_iter().chain(others).reduce(either).unwrap_or(Expr::Literal(Literal::Bool(false))))
+    paired(conditions, either).unwrap_or(Expr::Literal(Literal::Bool(false)))
+}
+
+/// Many operands of an associative operator as a tree whose depth is the logarithm of their number: a list may have
+/// a million.
+pub fn paired(mut operands: Vec<Expr>, join: impl Fn(Expr, Expr) -> Expr) -> Option<Expr> {
+    while operands.len() > 1 {
+        let mut rest = operands.into_iter();
+        let mut halved = vec![];
+        while let Some(a) = rest.next() {
+            halved.push(match rest.next() {
+                Some(b) => join(a, b),
+                None => a,
+            });
+        }
+        operands = halved;
+    }
+    operands.pop()
 }
 
 /// The members that an operand of `kind` can be equal to; INT and FLOAT meet only where both are the same number.

@@ -228,9 +228,7 @@ impl<'a> ExprBinder<'a> {
             Bound::Point { lon, lat, .. } => Expr::Or(Box::new(null(lon)), Box::new(null(lat))),
             Bound::Span { start, end } => Expr::Or(Box::new(null(start)), Box::new(null(end))),
             Bound::Region(shape) => {
-                let nulls = shape.parts.into_iter().chain(shape.radius_km).map(null);
-                let either = |a: Expr, b: Expr| Expr::Or(Box::new(a), Box::new(b));
-                nulls.reduce(either).unwrap_or(Expr::Literal(Literal::Bool(false)))
+                compare::any(shape.parts.into_iter().chain(shape.radius_km).map(null).collect())
             }
         })
     }

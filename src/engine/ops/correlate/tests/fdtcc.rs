@@ -66,7 +66,7 @@ fn table(norm: Norm, peak: Peak) -> Option<Vec<(String, f64, f64)>> {
     spec.phases.iter_mut().for_each(|p| p.min_cc = 0.7);
     let out = correlate(catalogue, None, &waveforms, &spec, &Cancel::default()).expect("correlated");
     assert_eq!(out.stats.below_min_cc, 1, "B921 S");
-    assert_eq!(out.refusals.num_rows(), 0, "{:?}", out.refusals);
+    assert_eq!(text(&out.refusals, "reason"), ["below_mincc"], "{:?}", out.refusals);
     assert_eq!(text(&out.rows, "event1"), ["1"; 5]);
     assert_eq!(text(&out.rows, "event2"), ["7"; 5]);
     assert_eq!(text(&out.rows, "network"), ["PB"; 5]);
