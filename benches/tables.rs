@@ -2,7 +2,7 @@
 //! `tables make DIR [ROWS]` writes DIR/big.parquet and DIR/small.parquet (a tenth of the rows) and imports both;
 //! `tables run DIR [REPETITIONS] [THREADS] [QUERY]` prints the medians of wall and CPU time of each query and its
 //! answer, and writes them to DIR/starquake.tsv, which `compare/with_duckdb.py DIR` sets beside its own.
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs::File;
 use std::path::Path;

@@ -24,9 +24,12 @@ fn big() -> String {
     let mut text = "id,other,mag,band,name\n".to_owned();
     for row in 0..ROWS {
         let random = mixed(row);
-        let other = if random % 11 == 0 { String::new() } else { (random % 1000).to_string() };
-        let mag =
-            if random % 7 == 0 { String::new() } else { format!("{:?}", (random >> 11) as f64 * 1e-12) };
+        let other = if random.is_multiple_of(11) { String::new() } else { (random % 1000).to_string() };
+        let mag = if random.is_multiple_of(7) {
+            String::new()
+        } else {
+            format!("{:?}", (random >> 11) as f64 * 1e-12)
+        };
         let band = ["u", "g", "", "longer than a word"][(random >> 60) as usize % 4];
         let _ = writeln!(text, "{},{other},{mag},{band},star-{}", random % 90_000, random % 70_000);
     }
@@ -150,7 +153,7 @@ fn settings_are_checked() {
     let mut db = Db::new();
     let cases = [
         ("SET memory = '2 GB'", ""),
-        ("SET memory = 2 GB", "a size is a text: SET memory = '2 GB'"),
+        ("SET memory = 2 GB", ""),
         ("SET memory = '1.5GiB'", ""),
         ("LET m = '300 MB'; SET memory = $m", ""),
         ("SET threads = 3", ""),

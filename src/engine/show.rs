@@ -37,7 +37,7 @@ pub fn with_integers(texts: &Batch, at: usize, (name, values): (&str, Vec<Option
 
 /// Settings: name, value when nothing is SET, and what it does.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
-    ("memory", "4 GiB", "bytes that a statement may use"),
+    ("memory", "60 % of the machine's", "bytes that a statement may use"),
     ("threads", "one for each processor", "threads of a statement"),
     ("window_cache", "512 MiB", "bytes of waveform windows that CORRELATE keeps"),
 ];

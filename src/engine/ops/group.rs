@@ -179,7 +179,7 @@ impl Partition {
     /// Has what `find` will look at for a hash in the cache; see [`Slots::fetch`].
     pub fn fetch(&self, hash: u64) -> u64 {
         let Keys::Words(known) = &self.keys else { return 0 };
-        self.slots.candidate(hash).and_then(|e| known.get(e as usize * self.width)).copied().unwrap_or(0)
+        known.get(self.slots.candidate(hash) as usize * self.width).copied().unwrap_or(0)
     }
 
     /// The key columns of the groups.

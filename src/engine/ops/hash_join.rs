@@ -123,27 +123,27 @@ fn nulls_of(columns: &[ArrayRef]) -> Option<NullBuffer> {
 struct Table {
     layout: Layout,
     parts: Vec<Partition>,
-    /// One bit for each hash that is there, of about `FILTER_BITS` for each key: most keys that are not there are
-    /// known by it, in little memory.
+    /// A Bloom filter in words (Putze, Sanders and Singler 2009): three bits of one word for each hash that is there, of
+    /// about `FILTER_BITS` for each key. Most keys that are not there are known by it, in little memory.
     filter: Vec<u64>,
 }
 
 /// Bits of the filter for each key.
-const FILTER_BITS: usize = 8;
+const FILTER_BITS: usize = 16;
 /// Rows looked up at a time.
 const FIND_ROWS: usize = 512;
 
-/// Word and bit of a hash in a filter of `words` words (a power of two).
-fn filter_bit(words: usize, hash: u64) -> (usize, u64) {
-    let at = hash >> 6;
-    (((at >> 6) as usize) & (words - 1), 1 << (at & 63))
+/// Word of a hash in a filter of `words` words (a power of two), and its bits there.
+fn filter_bits(words: usize, hash: u64) -> (usize, u64) {
+    let bit = |shift: u32| 1 << (hash >> shift & 63);
+    ((hash >> 24) as usize & (words - 1), bit(6) | bit(12) | bit(18))
 }
 
 fn filter_of(blocks: &[BlockKeys], keys: usize) -> Vec<u64> {
     let mut filter = vec![0; (keys * FILTER_BITS / 64).next_power_of_two()];
     for hash in blocks.iter().flat_map(|b| &b.hashes) {
-        let (word, bit) = filter_bit(filter.len(), *hash);
-        filter[word] |= bit;
+        let (word, bits) = filter_bits(filter.len(), *hash);
+        filter[word] |= bits;
     }
     filter
 }
@@ -231,9 +231,9 @@ impl Table {
             // No branch: the processor fetches several words of the filter at a time.
             for row in start..(start + FIND_ROWS).min(rows) {
                 let hash = words.hash(row);
-                let (word, bit) = filter_bit(self.filter.len(), hash);
+                let (word, bits) = filter_bits(self.filter.len(), hash);
                 hits[count] = (row as u32, hash);
-                count += usize::from(self.filter[word] & bit != 0);
+                count += usize::from(self.filter[word] & bits == bits);
             }
             let hits = &hits[..count];
             let part = |hash: u64| &self.parts[hash as usize % PARTITIONS];
@@ -264,13 +264,23 @@ fn too_many_rows() -> Error {
 }
 
 /// The right rows of each group, in their order.
-struct Partners {
-    starts: Vec<u32>,
-    rows: Vec<u32>,
+enum Partners {
+    /// The row, or `NONE`: no group has two.
+    One(Vec<u32>),
+    /// Where the rows of each group begin, and all rows.
+    Many { starts: Vec<u32>, rows: Vec<u32> },
 }
 
 impl Partners {
     fn new(groups: &[u32], most: usize) -> Partners {
+        let mut single = vec![NONE; most];
+        let is_first = |(row, group): (usize, &u32)| {
+            *group == NONE || std::mem::replace(&mut single[*group as usize], row as u32) == NONE
+        };
+        if groups.iter().enumerate().all(is_first) {
+            return Partners::One(single);
+        }
+        drop(single);
         let mut starts = vec![0u32; most + 1];
         groups.iter().filter(|g| **g != NONE).for_each(|g| starts[*g as usize + 1] += 1);
         (0..most).for_each(|g| starts[g + 1] += starts[g]);
@@ -281,14 +291,19 @@ impl Partners {
             rows[*at as usize] = row as u32;
             *at += 1;
         }
-        Partners { starts, rows }
+        Partners::Many { starts, rows }
     }
 
     fn of(&self, group: u32) -> &[u32] {
         if group == NONE {
             return &[];
         }
-        &self.rows[self.starts[group as usize] as usize..self.starts[group as usize + 1] as usize]
+        let group = group as usize;
+        match self {
+            Partners::One(rows) if rows[group] == NONE => &[],
+            Partners::One(rows) => std::slice::from_ref(&rows[group]),
+            Partners::Many { starts, rows } => &rows[starts[group] as usize..starts[group + 1] as usize],
+        }
     }
 }
 

@@ -55,9 +55,6 @@ pub(super) fn unit(m: &Mistake<'_>) -> Option<Diagnostic> {
         return None;
     }
     let mistake = m.at_found(format!("unknown unit `{}`", super::shorten(m.found.text)));
-    if ["kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"].contains(&m.found.text) {
-        return Some(mistake.help("a size is a text: SET memory = '2 GB'"));
-    }
     Some(match near {
         Some(near) => mistake.help(format!("did you mean `{near}`? (SHOW UNITS lists them)")),
         None => mistake.help("SHOW UNITS lists them"),

@@ -61,10 +61,10 @@ impl Slots {
         std::hint::black_box(read);
     }
 
-    /// The entry that stands where those of a hash begin.
+    /// The entry that stands where those of a hash begin, or any: without a branch.
     #[inline]
-    pub fn candidate(&self, hash: u64) -> Option<u32> {
-        (self.slots[self.home(hash >> 32)] as u32).checked_sub(1)
+    pub fn candidate(&self, hash: u64) -> u32 {
+        (self.slots[self.home(hash >> 32)] as u32).saturating_sub(1)
     }
 
     /// Puts the next entry into a free slot that `find` gave for this hash; its number.
