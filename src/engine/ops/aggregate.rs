@@ -79,7 +79,7 @@ fn finish<'a>(
         single.push(values.transpose()?);
     }
     let order = main.order();
-    let (groups, columns) = main.finish(&kinds, aggregates, out)?;
+    let (groups, columns) = main.finish((&kinds, aggregates), out, context)?;
     held.set(columns.iter().flatten().map(|c| c.get_array_memory_size()).sum::<usize>() + groups * 16)?;
     let schema = out.clone();
     let is_plain: Vec<bool> =
@@ -140,7 +140,7 @@ fn distinct_values(
     }
     let order = table.order();
     let width = table.keys.len();
-    let (groups, columns) = table.finish(&[], &[], out)?;
+    let (groups, columns) = table.finish((&[], &[]), out, context)?;
     let fields: Vec<Field> = columns
         .iter()
         .enumerate()
@@ -161,7 +161,7 @@ fn distinct_values(
     let kind = fields_kind(&schema, width);
     let again = rows.collect::<Result<Vec<_>>>().and_then(|batches| summed(again, batches, context))?;
     let order = again.order();
-    let (_, columns) = again.finish(&[kind], &[plain], out)?;
+    let (_, columns) = again.finish((&[kind], &[plain]), out, context)?;
     picked(columns.last().map_or(&[], Vec::as_slice), &order, 0..order.len().max(usize::from(keys == 0)))
 }
 
@@ -293,10 +293,11 @@ impl Table {
     /// Number of groups, and each column (keys, then aggregates) by partition.
     fn finish(
         mut self,
-        kinds: &[Type],
-        all: &[Aggregate],
+        of: (&[Type], &[Aggregate]),
         out: &Schema,
+        context: &Context<'_>,
     ) -> Result<(usize, Vec<Vec<ArrayRef>>)> {
+        let (kinds, all) = of;
         let keys = self.keys.len();
         if self.parts.is_empty() {
             let plain = all.iter().zip(kinds).filter(|(a, _)| !needs_distinct(a));
@@ -312,6 +313,7 @@ impl Table {
             .parts
             .into_par_iter()
             .map(|part| {
+                context.cancel.check()?;
                 let rows = part.groups.as_ref().map_or(usize::from(keys == 0), |g| g.firsts.len());
                 let mut columns = match (part.groups, &layout) {
                     (Some(groups), Some(layout)) => groups.columns(layout)?,

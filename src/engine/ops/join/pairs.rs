@@ -190,6 +190,8 @@ fn answer(shared: &Shared<'_>, rows: Range<usize>) -> Result<(Answer, Range<usiz
     let mut row = rows.start;
     while row < rows.end && right.len() < BLOCK_PAIRS {
         if shared.is_open.as_ref().is_none_or(|open| open.is_valid(row) && open.value(row)) {
+            // One row may look at very many others.
+            shared.context.cancel.check()?;
             shared.finder.partners(row as u32, &mut right);
             left.resize(right.len(), row as u32);
         }
