@@ -260,28 +260,37 @@ impl Database {
         result.map_err(|e| with_source(e, run.source))
     }
 
+    /// Runs `work` against the newest generation, with the memory and threads of the session.
+    fn in_context<T>(
+        &self,
+        session: &Session,
+        notices: &Notices,
+        work: impl FnOnce(&Context<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let snapshot = self.store.snapshot()?;
+        let tables = Tables::new(&snapshot);
+        let budget = self.budget(session)?;
+        let threads = self.threads(session)?;
+        work(&Context {
+            tables: &tables,
+            session,
+            notices,
+            cancel: &self.cancel,
+            budget: &budget,
+            threads: threads.as_deref(),
+            analysis: None,
+        })
+    }
+
     /// Binds and runs `work` against one generation, and collects what was said on the way.
     fn reading<T>(
         &self,
         run: &mut Run<'_>,
         work: impl FnOnce(&Context<'_>, &mut Run<'_>) -> Result<T>,
     ) -> Result<(T, Outcome)> {
-        let snapshot = self.store.snapshot()?;
-        let tables = Tables::new(&snapshot);
         let notices = Notices::default();
         let session = run.session.clone();
-        let budget = self.budget(&session)?;
-        let threads = self.threads(&session)?;
-        let context = Context {
-            tables: &tables,
-            session: &session,
-            notices: &notices,
-            cancel: &self.cancel,
-            budget: &budget,
-            threads: threads.as_deref(),
-            analysis: None,
-        };
-        let value = work(&context, run)?;
+        let value = self.in_context(&session, &notices, |context| work(context, run))?;
         let outcome = Outcome {
             notices: notices.lines(),
             footer: notices.footer_lines(),

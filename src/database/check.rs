@@ -4,8 +4,7 @@ use super::Database;
 use crate::engine::bind::Context;
 use crate::engine::exec;
 use crate::engine::plan::{Node, Plan, Scan};
-use crate::engine::session::Notices;
-use crate::engine::tables::Tables;
+use crate::engine::session::{Notices, Session};
 use crate::error::Result;
 use crate::store::{CheckReport, ContentHash};
 
@@ -24,45 +23,36 @@ impl Database {
     /// # Errors
     /// Damage, I/O.
     pub fn fingerprint(&self) -> Result<Vec<(String, u64, u128)>> {
-        let snapshot = self.store.snapshot()?;
-        let tables = Tables::new(&snapshot);
-        let session = super::Session::default();
-        let notices = Notices::default();
-        let budget = self.budget(&session)?;
-        let threads = self.threads(&session)?;
-        let context = Context {
-            tables: &tables,
-            session: &session,
-            notices: &notices,
-            cancel: &self.cancel,
-            budget: &budget,
-            threads: threads.as_deref(),
-            analysis: None,
-        };
-        let mut all = vec![];
-        for name in tables.names().into_iter().filter(|n| n != "sources" && n != "refusals") {
-            let Some(info) = tables.find(&name) else { continue };
-            let shown = (0..info.columns.len()).filter(|&i| !info.columns[i].is_hidden);
-            let columns: Vec<usize> = shown.collect();
-            let out = columns.iter().map(|&i| info.columns[i].clone()).collect();
-            let plan = Plan::Scan(Scan {
-                table: info.name.clone(),
-                source: None,
-                columns,
-                ranges: vec![],
-                region: None,
-            });
-            let node = Node { plan, columns: out };
-            let mut hash = ContentHash::new(&node.schema());
-            let mut rows = 0;
-            let mut batches = context.install(|| exec::rows(&node, &context))?;
-            while let Some(batch) = context.install(|| batches.next()) {
-                let batch = batch?;
-                rows += batch.num_rows() as u64;
-                hash.update(&batch)?;
-            }
-            all.push((info.name, rows, hash.finish()));
-        }
-        Ok(all)
+        self.in_context(&Session::default(), &Notices::default(), fingerprints)
     }
+}
+
+/// Name, rows and hash of each table of the database.
+fn fingerprints(context: &Context<'_>) -> Result<Vec<(String, u64, u128)>> {
+    let tables = context.tables;
+    let mut all = vec![];
+    for name in tables.names().into_iter().filter(|n| n != "sources" && n != "refusals") {
+        let Some(info) = tables.find(&name) else { continue };
+        let shown = (0..info.columns.len()).filter(|&i| !info.columns[i].is_hidden);
+        let columns: Vec<usize> = shown.collect();
+        let out = columns.iter().map(|&i| info.columns[i].clone()).collect();
+        let plan = Plan::Scan(Scan {
+            table: info.name.clone(),
+            source: None,
+            columns,
+            ranges: vec![],
+            region: None,
+        });
+        let node = Node { plan, columns: out };
+        let mut hash = ContentHash::new(&node.schema());
+        let mut rows = 0;
+        let mut batches = context.install(|| exec::rows(&node, context))?;
+        while let Some(batch) = context.install(|| batches.next()) {
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+            hash.update(&batch)?;
+        }
+        all.push((info.name, rows, hash.finish()));
+    }
+    Ok(all)
 }

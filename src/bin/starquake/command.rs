@@ -247,22 +247,28 @@ fn mode(name: &str, runner: &mut Runner<'_>) {
     }
 }
 
-fn timer(rest: &str, runner: &mut Runner<'_>) {
+/// What `on`, `off` or nothing makes of a switch.
+fn switched(rest: &str, is_on: bool) -> Option<bool> {
     match rest {
-        "on" => runner.manner.has_timer = true,
-        "off" => runner.manner.has_timer = false,
-        "" => runner.manner.has_timer = !runner.manner.has_timer,
-        _ => return complain("write .timer on or .timer off", runner),
+        "on" => Some(true),
+        "off" => Some(false),
+        "" => Some(!is_on),
+        _ => None,
+    }
+}
+
+fn timer(rest: &str, runner: &mut Runner<'_>) {
+    match switched(rest, runner.manner.has_timer) {
+        Some(is_on) => runner.manner.has_timer = is_on,
+        None => return complain("write .timer on or .timer off", runner),
     }
     say(if runner.manner.has_timer { "timer on" } else { "timer off" });
 }
 
 fn pager(rest: &str, runner: &mut Runner<'_>) {
-    match rest {
-        "on" => runner.target.has_pager = true,
-        "off" => runner.target.has_pager = false,
-        "" => runner.target.has_pager = !runner.target.has_pager,
-        _ => return complain("write .pager on or .pager off", runner),
+    match switched(rest, runner.target.has_pager) {
+        Some(is_on) => runner.target.has_pager = is_on,
+        None => return complain("write .pager on or .pager off", runner),
     }
     say(if runner.target.has_pager { "pager on" } else { "pager off" });
 }

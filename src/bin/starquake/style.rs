@@ -5,6 +5,8 @@ use std::env;
 use std::fmt::Write;
 use std::io::IsTerminal;
 
+pub(crate) use starquake::engine::analyze::{counted, thousands};
+
 use crate::args::ColorChoice;
 
 /// Which of the two output streams are terminals, and which get colours.
@@ -84,24 +86,6 @@ fn visible(text: &str, keeps: impl Fn(char) -> bool) -> Cow<'_, str> {
         if is_unsafe(c) && !keeps(c) { push_escaped(&mut out, c) } else { out.push(c) }
     }
     Cow::Owned(out)
-}
-
-/// `12,345`
-pub(crate) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 row`, `12,345 rows`
-pub(crate) fn counted(count: u64, one: &str) -> String {
-    format!("{} {one}{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::group::words::Words;
 use super::group::{BlockKeys, Layout, PARTITIONS, Partition};
-use super::join::{check_size, kept_pairs, key_type, normal, taken, with_rows, with_unmatched};
+use super::join::{check_size, kept_pairs, key_type, normal, taken, tell, with_rows, with_unmatched};
 use crate::engine::bind::Context;
 use crate::engine::budget::batch_bytes;
 use crate::engine::exec::{chunks, collect_one, one, tasks};
@@ -463,7 +463,7 @@ impl<'a> Side<'a> {
         let mut matched = vec![false; rows.num_rows()];
         pairs.0.iter().for_each(|row| matched[*row as usize] = true);
         if self.kind == JoinKind::Left {
-            let (l, r) = with_unmatched(pairs, &matched);
+            let (l, r) = with_unmatched(pairs, &matched, 0);
             return self.gathered(&rows, &UInt32Array::from(l), &UInt32Array::from(r));
         }
         let wanted = self.kind == JoinKind::Semi;
@@ -479,10 +479,6 @@ impl<'a> Side<'a> {
 
     fn tell(&self, context: &Context<'_>) {
         let [none, several] = [&self.counts.none, &self.counts.several].map(|n| n.load(Ordering::Relaxed));
-        let mut line = format!("{none} left rows without partner");
-        if matches!(self.kind, JoinKind::Inner | JoinKind::Left) && several > 0 {
-            line.push_str(&format!(", {several} with several"));
-        }
-        context.notices.footer(line);
+        tell(self.kind, (none, several), context);
     }
 }

@@ -162,7 +162,7 @@ fn with_residual<'a>(
         let wanted = plan.kind == JoinKind::Semi;
         return kept(&left, matched.iter().map(|m| *m == wanted).collect());
     }
-    super::join::gather(&left, &right, with_unmatched(kept_rows, &matched), schema)
+    super::join::gather(&left, &right, with_unmatched(kept_rows, &matched, 0), schema)
 }
 
 /// Left rows matched between two looks at Ctrl-C.
@@ -317,7 +317,7 @@ fn match_columns(found: &Matches, angles: &[Option<f64>], order: &[u32]) -> Vec<
 type Gathered = (Vec<u32>, Vec<Option<u32>>, Vec<Option<u32>>);
 
 fn with_unmatched_pairs(pairs: (Vec<u32>, Vec<u32>), matched: &[bool]) -> Gathered {
-    let (left, right) = with_unmatched(pairs, matched);
+    let (left, right) = with_unmatched(pairs, matched, 0);
     let mut next = 0..;
     let numbers = right.iter().map(|r| r.and_then(|_| next.next())).collect();
     (left, right, numbers)

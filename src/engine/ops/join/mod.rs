@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int64Array, UInt32Array};
 
+use crate::engine::bind::Context;
 use crate::engine::exec::Rows;
 use crate::engine::expr::{Expr, arrow_error, cast, floats, whole, without_negative_zero};
 use crate::error::{Error, Result};
+use crate::lang::syntax::JoinKind;
 use crate::limits;
 use crate::model::table::{Batch, Schema, Type};
 
@@ -29,11 +31,25 @@ pub fn check_size(pairs: usize) -> Result<()> {
     })
 }
 
-/// Pairs, and left rows without partner at their place.
-pub fn with_unmatched(pairs: (Vec<u32>, Vec<u32>), matched: &[bool]) -> (Vec<u32>, Vec<Option<u32>>) {
+/// The footer of a join: left rows without partner and, where pairs come out, with several.
+pub fn tell(kind: JoinKind, counts: (usize, usize), context: &Context<'_>) {
+    let (none, several) = counts;
+    let mut line = format!("{none} left rows without partner");
+    if matches!(kind, JoinKind::Inner | JoinKind::Left) && several > 0 {
+        line.push_str(&format!(", {several} with several"));
+    }
+    context.notices.footer(line);
+}
+
+/// Pairs, and left rows without partner at their place; `matched` tells of the left rows from `first` on.
+pub fn with_unmatched(
+    pairs: (Vec<u32>, Vec<u32>),
+    matched: &[bool],
+    first: usize,
+) -> (Vec<u32>, Vec<Option<u32>>) {
     let mut all = (vec![], vec![]);
     let mut next = pairs.0.iter().zip(pairs.1).peekable();
-    for (row, is_matched) in matched.iter().enumerate() {
+    for (row, is_matched) in (first..).zip(matched) {
         if !is_matched {
             all.0.push(row as u32);
             all.1.push(None);

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::interval::IntervalIndex;
 use super::near::NearIndex;
-use super::{check_size, kept_pairs, taken, with_rows};
+use super::{check_size, kept_pairs, taken, tell, with_rows, with_unmatched};
 use crate::engine::bind::{Context, join::conjuncts};
 use crate::engine::exec::Rows;
 use crate::engine::expr::{Expr, arrow_error};
@@ -130,7 +130,7 @@ pub fn run<'a>(
                 None if is_told => return None,
                 None => {
                     is_told = true;
-                    tell(kind, &total, context);
+                    tell(kind, (total.n_without, total.n_several), context);
                 }
             }
         }
@@ -224,7 +224,11 @@ fn output(shared: &Shared<'_>, rows: Range<usize>, pairs: (Vec<u32>, Vec<u32>)) 
         return Ok(answer);
     }
     let (left, right) = match shared.kind {
-        JoinKind::Left => with_lonely(rows.start, &counts, pairs),
+        JoinKind::Left => {
+            let matched: Vec<bool> = counts.iter().map(|n| *n > 0).collect();
+            let (left, right) = with_unmatched(pairs, &matched, rows.start);
+            (left.into(), right.into())
+        }
         _ => (UInt32Array::from(pairs.0), UInt32Array::from(pairs.1)),
     };
     for start in (0..left.len()).step_by(limits::BATCH_ROWS) {
@@ -234,28 +238,4 @@ fn output(shared: &Shared<'_>, rows: Range<usize>, pairs: (Vec<u32>, Vec<u32>)) 
         answer.batches.push_back(with_rows(&shared.schema, columns, n)?);
     }
     Ok(answer)
-}
-
-/// Pairs, and left rows without partner at their place.
-fn with_lonely(first: usize, counts: &[u32], pairs: (Vec<u32>, Vec<u32>)) -> (UInt32Array, UInt32Array) {
-    let (mut left, mut right) = (Vec::with_capacity(pairs.0.len()), Vec::with_capacity(pairs.0.len()));
-    let mut at = 0;
-    for (row, count) in counts.iter().enumerate() {
-        let end = at + *count as usize;
-        right.extend(pairs.1[at..end].iter().map(|r| Some(*r)));
-        if *count == 0 {
-            right.push(None);
-        }
-        left.resize(right.len(), (first + row) as u32);
-        at = end;
-    }
-    (left.into(), right.into())
-}
-
-fn tell(kind: JoinKind, total: &Answer, context: &Context<'_>) {
-    let mut line = format!("{} left rows without partner", total.n_without);
-    if matches!(kind, JoinKind::Inner | JoinKind::Left) && total.n_several > 0 {
-        line.push_str(&format!(", {} with several", total.n_several));
-    }
-    context.notices.footer(line);
 }
