@@ -116,7 +116,13 @@ fn one_of_two_copies_with_other_times_is_taken() {
         ("within a microsecond", vec![preferred(), copy(900, 300, 50, 7.0)], (0.0, 7.0), 350, false),
         ("0.4 sample later", vec![preferred(), copy(4_000_000, 50, 200, 7.0)], (0.0, 299.0), 300, true),
         ("0.4 sample earlier", vec![preferred(), copy(-4_000_000, 50, 200, 7.0)], (0.0, 299.0), 300, true),
-        ("longer than the preferred", vec![preferred(), copy(-1_000_000, 200, 200, 7.0)], (0.0, 7.0), 400, true),
+        (
+            "longer than the preferred",
+            vec![preferred(), copy(-1_000_000, 200, 200, 7.0)],
+            (0.0, 7.0),
+            400,
+            true,
+        ),
         // no copy: the clock stepped back by 1.4 samples
         ("a step", vec![preferred(), copy(-14_000_000, 300, 50, 7.0)], (0.0, 298.0), 299, false),
     ];
