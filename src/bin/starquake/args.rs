@@ -372,6 +372,9 @@ pub(crate) struct GapsArgs {
     /// Largest step that is no gap: '0.5 samples'
     #[arg(long, value_name = "DURATION")]
     pub(crate) tolerance: Option<String>,
+    /// Largest sum of small steps that is none: '1 samples'
+    #[arg(long, value_name = "SAMPLES")]
+    pub(crate) drift: Option<String>,
     #[command(flatten)]
     pub(crate) rows: Rows,
 }
