@@ -216,7 +216,7 @@ pub(crate) struct ImportArgs {
     /// Format of the input, where it cannot be told by its content
     #[arg(long, value_name = "NAME")]
     pub(crate) format: Option<String>,
-    /// SDS, BUD or a pattern: '{network}.{station}/{year}/*.mseed'
+    /// SDS, BUD, FDSN or a pattern: '{network}.{station}/{year}/*.mseed'
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) layout: Option<String>,
     /// Column that names a row of the catalogue
