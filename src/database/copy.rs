@@ -1,5 +1,7 @@
 //! COPY: the rows of a query into a file, written under a temporary name and renamed when whole.
 
+mod tsindex;
+
 use std::io::{BufRead, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -46,6 +48,7 @@ pub(super) struct Target {
 enum OutFormat {
     Table(Format),
     HypoDd,
+    TsIndex,
 }
 
 impl Database {
@@ -71,6 +74,7 @@ impl Target {
         let format = match self.format {
             OutFormat::Table(format) => format.name(),
             OutFormat::HypoDd => "hypodd",
+            OutFormat::TsIndex => "tsindex",
         };
         let how = match (self.path.exists(), self.append) {
             (false, _) => "",
@@ -84,6 +88,7 @@ impl Target {
     fn is_possible(&self, span: Span) -> Result<(), Diagnostic> {
         let is_text = match self.format {
             OutFormat::HypoDd => true,
+            OutFormat::TsIndex => false,
             OutFormat::Table(format) => format.is_text(),
         };
         if self.compress.is_some() && !is_text {
@@ -145,6 +150,9 @@ impl Target {
 
     /// Rows of these columns can be written in the format, and behind what the file has.
     pub(super) fn takes(&self, schema: &Schema, span: Span) -> Result<(), Diagnostic> {
+        if self.format == OutFormat::TsIndex {
+            return tsindex::takes(schema, self.format_span);
+        }
         let has = |name: &str| schema.columns.iter().any(|c| c.name == name);
         let needed = ["event1", "event2", "network", "station", "phase", "dt", "weight"];
         if self.format == OutFormat::HypoDd
@@ -248,12 +256,15 @@ fn no_format(path: &Path, span: Span) -> Diagnostic {
 
 /// What FORMAT takes.
 fn format_names() -> Vec<&'static str> {
-    FORMATS.iter().map(|f| f.1).chain(["hypodd"]).collect()
+    FORMATS.iter().map(|f| f.1).chain(["hypodd", "tsindex"]).collect()
 }
 
 fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
     if name.eq_ignore_ascii_case("hypodd") {
         return Ok(OutFormat::HypoDd);
+    }
+    if name.eq_ignore_ascii_case("tsindex") {
+        return Ok(OutFormat::TsIndex);
     }
     if let Some(format) = Format::find(name) {
         return Ok(OutFormat::Table(format));
@@ -303,6 +314,7 @@ fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<u64> {
     let out = compress::with(target.compress, out).map_err(|e| Error::io("write", &path, e))?;
     let rows = match target.format {
         OutFormat::HypoDd => write_hypodd(node, out, context)?,
+        OutFormat::TsIndex => tsindex::write(node, temporary.path(), context)?,
         OutFormat::Table(format) => write_table(node, (format, &path, !old.is_empty()), out, context)?,
     };
     if let Some(permissions) = before {

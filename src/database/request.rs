@@ -13,6 +13,7 @@ use crate::error::{Diagnostic, Error, Result, Span};
 use crate::ingest::import::catalog::{FORMATS, Request as Catalog};
 use crate::ingest::import::events::{EVENT_FORMATS, Request as Events, STATION_FORMATS};
 use crate::ingest::import::{Existing, Word, absolute, default_name, spelled};
+use crate::ingest::tsindex::Request as TsIndex;
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Expr, Ident, Import, ImportKind, ImportOption as O, Name};
 use crate::store::{Catalogue, SourceEntry};
@@ -49,9 +50,17 @@ pub(super) struct Waveforms {
     pub(super) replace: bool,
     /// LAYOUT SDS: files that lie elsewhere are told.
     pub(super) is_sds: bool,
+    /// FORMAT tsindex: the path is that of an index.
+    pub(super) is_tsindex: bool,
 }
 
 impl Waveforms {
+    /// The import of an index.
+    pub(super) fn tsindex(&self) -> TsIndex {
+        let existing = if self.replace { Existing::Replace } else { Existing::Refuse };
+        TsIndex { path: self.path.clone(), name: self.name.clone(), existing }
+    }
+
     /// The source as it will be registered.
     pub(super) fn source(&self, catalogue: &Catalogue) -> Result<SourceEntry> {
         let name = self.name.clone().unwrap_or_else(|| default_name(&self.path));
@@ -129,7 +138,8 @@ pub(super) fn of(import: &Import, context: &Context<'_>) -> Result<Request> {
 
 fn waveforms(import: &Import, path: PathBuf) -> Result<Waveforms> {
     let name = name_of(import, None);
-    let mut request = Waveforms { path, name, span: import.path.span, replace: false, is_sds: false };
+    let mut request =
+        Waveforms { path, name, span: import.path.span, replace: false, is_sds: false, is_tsindex: false };
     for option in &import.options {
         match option {
             O::Into(_) => {}
@@ -139,6 +149,15 @@ fn waveforms(import: &Import, path: PathBuf) -> Result<Waveforms> {
                     .help("import the other root under a name of its own; `segments` shows all archives")
                     .into());
             }
+            O::Format(format) if format.text.eq_ignore_ascii_case("tsindex") => request.is_tsindex = true,
+            O::Format(format) => {
+                return Err(Diagnostic::new(
+                    format!("`{}` is no format of waveforms", format.text),
+                    format.span,
+                )
+                .help("FORMAT tsindex imports an index of mseedindex; files are known by their content")
+                .into());
+            }
             O::Layout(layout, _) if layout.eq_ignore_ascii_case("sds") => request.is_sds = true,
             O::Layout(layout, span) => {
                 return Err(Diagnostic::new(format!("unknown LAYOUT {layout}"), *span)
@@ -147,7 +166,7 @@ fn waveforms(import: &Import, path: PathBuf) -> Result<Waveforms> {
             }
             O::Where(e) => return Err(later("WHERE of IMPORT WAVEFORMS", e.span).into()),
             O::Near(_, e) => return Err(later("NEAR of IMPORT WAVEFORMS", e.span).into()),
-            other => return Err(not_here(other, import, "waveforms", "INTO and REPLACE")),
+            other => return Err(not_here(other, import, "waveforms", "INTO, FORMAT, LAYOUT and REPLACE")),
         }
     }
     Ok(request)

@@ -10,7 +10,7 @@ pub use write::{Trace, write_sac};
 
 use crate::error::Result;
 use crate::format::waveform::source::Source;
-use crate::format::waveform::{Encoding, Record, Scan, State, Stream, flags, u32_at, u64_at};
+use crate::format::waveform::{Encoding, Record, Scan, State, Stream, fdsn_id, flags, u32_at, u64_at};
 use crate::model::station::ChannelCode;
 use crate::model::time::Time;
 
@@ -209,14 +209,7 @@ impl Header {
             ..place
         };
         let mut scan = Scan { format: "sac", ..Scan::default() };
-        let mut letters = self.code.channel.chars();
-        let mut source_id =
-            format!("FDSN:{}_{}_{}", self.code.network, self.code.station, self.code.location);
-        for _ in 0..3 {
-            source_id.push('_');
-            source_id.extend(letters.next());
-        }
-        source_id.extend(letters);
+        let source_id = fdsn_id(&self.code);
         scan.streams.push(Stream { code: self.code, source_id });
         scan.add(record);
         if !has_time {

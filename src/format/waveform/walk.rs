@@ -84,7 +84,7 @@ fn find_first(source: &mut Source) -> Result<Option<u64>> {
 }
 
 /// Reads every record header from `offset` on.
-fn scan(source: &mut Source, offset: u64) -> Result<Scan> {
+pub(super) fn scan(source: &mut Source, offset: u64) -> Result<Scan> {
     let mut walk = Walk::new(source, offset);
     while walk.offset < walk.size {
         walk.step()?;
