@@ -293,7 +293,8 @@ pub fn nominal_rate(factor: i16, multiplier: i16) -> f64 {
 /// A negative rate is a period in seconds.
 pub(crate) fn normal_rate(rate: f64) -> f64 {
     let rate = if rate < 0.0 { -1.0 / rate } else { rate };
-    if rate.is_finite() { rate } else { 0.0 }
+    // zero has one sign
+    if rate.is_finite() { rate + 0.0 } else { 0.0 }
 }
 
 #[cfg(test)]
