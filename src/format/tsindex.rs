@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Statement, params};
 
 use crate::error::{Error, Result};
 use crate::format::wfdisc::epoch;
@@ -29,6 +29,8 @@ COMMIT";
 const SELECT: &str =
     "SELECT network, station, location, channel, quality, version, samplerate, filename, byteoffset, bytes,
     timeindex, timespans, timerates, filemodtime, starttime, endtime FROM tsindex ORDER BY filename, byteoffset";
+/// Rows that are written with one statement.
+const BATCH_ROWS: usize = 1024;
 /// The quality indicators of miniSEED 2.
 const QUALITIES: &[u8] = b"DRQM";
 
@@ -70,6 +72,7 @@ pub struct Writer {
     connection: Connection,
     path: PathBuf,
     scanned: String,
+    pending: Vec<Section>,
     sections: u64,
 }
 
@@ -85,50 +88,66 @@ impl Writer {
             .execute_batch("BEGIN")
             .and_then(|()| connection.execute_batch(CREATE))
             .map_err(writing(path))?;
-        Ok(Writer { connection, path: path.to_path_buf(), scanned: seconds_text(now), sections: 0 })
+        Ok(Writer {
+            connection,
+            path: path.to_path_buf(),
+            scanned: seconds_text(now),
+            pending: vec![],
+            sections: 0,
+        })
     }
 
     /// Adds a row. Errors: I/O.
-    pub fn add(&mut self, section: &Section) -> Result<()> {
-        let code = &section.code;
-        let quality = (section.quality != 0).then(|| char::from(section.quality).to_string());
-        let version = (section.version != 0).then_some(section.version);
-        let spans: Vec<String> =
-            section.spans.iter().map(|s| format!("[{}:{}]", epoch_text(s.0), epoch_text(s.1))).collect();
-        let is_mixed = section.spans.iter().any(|s| (s.2 / section.sampling_rate - 1.0).abs() >= 1e-4);
-        let rates: Vec<String> = section.spans.iter().map(|s| s.2.to_string()).collect();
-        let modified = seconds_text(Time(section.modified_s.unwrap_or(0).saturating_mul(1_000_000_000)));
-        let mut statement = self.connection.prepare_cached(INSERT).map_err(writing(&self.path))?;
-        let values = params![
-            code.network,
-            code.station,
-            code.location,
-            code.channel,
-            quality,
-            version,
-            micros_text(section.extent.0),
-            micros_text(section.extent.1),
-            section.sampling_rate,
-            section.filename,
-            section.byte_offset as i64,
-            section.bytes as i64,
-            time_index_text(section),
-            spans.join(","),
-            is_mixed.then(|| rates.join(",")),
-            modified,
-            self.scanned,
-        ];
-        statement.execute(values).map_err(writing(&self.path))?;
-        self.sections += 1;
+    pub fn add(&mut self, section: Section) -> Result<()> {
+        self.pending.push(section);
+        if self.pending.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let mut statement = self.connection.prepare(INSERT).map_err(writing(&self.path))?;
+        for section in self.pending.drain(..) {
+            insert(&mut statement, &section, &self.scanned).map_err(writing(&self.path))?;
+            self.sections += 1;
+        }
         Ok(())
     }
 
     /// Adds the indexes and the summary; how many rows there are. Errors: I/O.
-    pub fn finish(self) -> Result<u64> {
+    pub fn finish(mut self) -> Result<u64> {
+        self.flush()?;
         self.connection.execute_batch(FINISH).map_err(writing(&self.path))?;
         self.connection.close().map_err(|(_, e)| writing(&self.path)(e))?;
         Ok(self.sections)
     }
+}
+
+fn insert(statement: &mut Statement<'_>, section: &Section, scanned: &str) -> rusqlite::Result<usize> {
+    let code = &section.code;
+    let quality = (section.quality != 0).then(|| char::from(section.quality).to_string());
+    let version = (section.version != 0).then_some(section.version);
+    let spans: Vec<String> =
+        section.spans.iter().map(|s| format!("[{}:{}]", epoch_text(s.0), epoch_text(s.1))).collect();
+    let is_mixed = section.spans.iter().any(|s| (s.2 / section.sampling_rate - 1.0).abs() >= 1e-4);
+    let rates: Vec<String> = section.spans.iter().map(|s| s.2.to_string()).collect();
+    statement.execute(params![
+        code.network,
+        code.station,
+        code.location,
+        code.channel,
+        quality,
+        version,
+        micros_text(section.extent.0),
+        micros_text(section.extent.1),
+        section.sampling_rate,
+        section.filename,
+        section.byte_offset as i64,
+        section.bytes as i64,
+        time_index_text(section),
+        spans.join(","),
+        is_mixed.then(|| rates.join(",")),
+        seconds_text(Time(section.modified_s.unwrap_or(0).saturating_mul(1_000_000_000))),
+        scanned,
+    ])
 }
 
 /// `1514764800.019500=>0,1514768400.019500=>4096,latest=>1`; keys are rounded down, so that no record is passed over.
@@ -293,7 +312,7 @@ mod tests {
             ..plain.clone()
         };
         let mut writer = Writer::new(file.path(), Time(0)).unwrap();
-        [&plain, &mixed].into_iter().for_each(|s| writer.add(s).unwrap());
+        [&plain, &mixed].into_iter().for_each(|s| writer.add(s.clone()).unwrap());
         assert_eq!(writer.finish().unwrap(), 2);
         let reader = Reader::open(file.path()).unwrap();
         let names = ("/data/a.mseed".to_owned(), "/data/b.mseed".to_owned());

@@ -60,7 +60,7 @@ pub(super) fn write(node: &Node, path: &Path, context: &Context<'_>) -> Result<u
         for (file, rows) in by_file(archive, part, &chosen) {
             context.cancel.check()?;
             for section in file_sections(part, file, &rows, &mut left)? {
-                writer.add(&section)?;
+                writer.add(section)?;
             }
         }
     }
