@@ -7,10 +7,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use starquake::format::waveform::{self, Record, Scan, State, flags};
+use starquake::format::waveform::{self, Record, Scan, State};
 use starquake::index::time::{Segment, assemble};
 
-use crate::support::{Db, csv_reader, data};
+use crate::support::{Db, csv_reader};
 
 /// The wheel whose files the expected segments are of.
 const WHEEL: &str = "obspy==1.5.1";

@@ -103,7 +103,7 @@ fn wrong_exports_are_refused() {
     let mut world = world();
     let path = world.path("x.sqlite").display().to_string();
     let cases = [
-        (format!("COPY files TO '{path}' FORMAT tsindex"), "there is no column `code`"),
+        (format!("COPY files TO '{path}' FORMAT tsindex"), "the rows have no column"),
         (format!("COPY segments TO '{path}' FORMAT tsindex COMPRESS gzip"), "compresses its own parts"),
         (format!("COPY segments TO '{path}' FORMAT tsindex APPEND"), "nothing can be appended"),
         (format!("IMPORT WAVEFORMS '{path}' FORMAT tsindex INTO x"), "cannot open"),
@@ -177,10 +177,10 @@ fn files_that_changed_since_the_index_are_told_and_read() {
     );
     let of = |rows: &[Vec<String>]| rows.iter().filter(|r| r[5].contains("day")).cloned().collect::<Vec<_>>();
     assert_eq!(of(&fresh), of(&now));
-    let refused = shown(&other.error(&format!("IMPORT WAVEFORMS '{}' FORMAT tsindex INTO idx", {
-        copy(&index, &world.path("moved.sqlite"));
-        world.path("moved.sqlite").display()
-    })));
+    let moved = world.path("moved.sqlite");
+    copy(&index, &moved);
+    let again = format!("IMPORT WAVEFORMS '{}' FORMAT tsindex INTO idx", moved.display());
+    let refused = shown(&other.error(&again));
     assert!(refused.contains("already there"), "{refused}");
 }
 

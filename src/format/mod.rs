@@ -8,6 +8,7 @@ pub mod event;
 pub mod gse2;
 pub mod hypodd;
 pub mod json;
+pub mod layout;
 pub mod mseed2;
 pub mod mseed3;
 pub mod number;

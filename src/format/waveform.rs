@@ -3,6 +3,7 @@
 
 pub mod decode;
 mod encoding;
+pub mod same;
 mod section;
 pub mod source;
 mod walk;

@@ -1,76 +1,50 @@
 //! COPY ... FORMAT tsindex: the segments of a query as the index that mseedindex makes, so that its readers (ObsPy's
 //! client among them) answer from it.
 
-use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use arrow_array::cast::AsArray;
-use xxhash_rust::xxh3::xxh3_128;
-
 use crate::engine::bind::Context;
-use crate::engine::exec;
-use crate::engine::expr::integers;
+use crate::engine::ops::selected::selected;
+use crate::engine::ops::stored::{full_path, records_of};
 use crate::engine::plan::Node;
-use crate::engine::tables::shown_bytes;
-use crate::error::{Diagnostic, Error, Result, Span};
+use crate::error::Result;
 use crate::format::tsindex::{Section, Writer};
-use crate::format::waveform::{Record, Scan, Stream, expand, flags};
-use crate::index::archive::{Archive, Part};
-use crate::index::time::{assemble, decode_records};
+use crate::format::waveform::{Record, Scan, Stream};
+use crate::index::archive::Part;
+use crate::index::time::{self, assemble};
 use crate::ingest::import::counted;
 use crate::ingest::refresh::now_ns;
 use crate::model::station::ChannelCode;
-use crate::model::table::{Batch, Schema};
 use crate::model::time::Time;
 
-/// Columns of `segments` that tell which one a row is.
-const KEY: [&str; 5] = ["source", "path", "code", "starttime", "byte_offset"];
 /// Time between the entries of a time index.
 const ENTRY_NS: i64 = 3_600_000_000_000;
 
-/// The rows of a query are those of `segments`.
-pub(super) fn takes(schema: &Schema, span: Span) -> Result<(), Diagnostic> {
-    let has = |name: &&str| schema.columns.iter().any(|c| c.name == **name);
-    match KEY.iter().find(|name| !has(name)) {
-        None => Ok(()),
-        Some(missing) => {
-            let message =
-                format!("FORMAT tsindex needs the rows of segments: there is no column `{missing}`");
-            Err(Diagnostic::new(message, span).help(
-                "COPY segments TO 'x.sqlite' FORMAT tsindex, or COPY (SELECT * FROM segments WHERE ...)",
-            ))
-        }
-    }
-}
-
-/// Writes the sections of the chosen segments into an empty file; how many.
+/// Writes the sections of the chosen segments into an empty file; how many. A segment is written whole.
 pub(super) fn write(node: &Node, path: &Path, context: &Context<'_>) -> Result<u64> {
-    let mut chosen = HashSet::new();
-    let mut batches = context.install(|| exec::rows(node, context))?;
-    while let Some(batch) = context.install(|| batches.next()) {
-        context.cancel.check()?;
-        add_keys(&batch?, &mut chosen)?;
-    }
     let archive = context.tables.archive()?;
+    let mut files: BTreeMap<(u32, u32), BTreeSet<usize>> = BTreeMap::new();
+    for wanted in selected(node, archive, context)? {
+        let row = wanted.row as usize;
+        let file = archive.parts[wanted.part as usize].file_of(row);
+        files.entry((wanted.part, file)).or_default().insert(row);
+    }
     let mut writer = Writer::new(path, Time(now_ns()))?;
     let mut left = LeftOut::default();
-    for part in &archive.parts {
-        for (file, rows) in by_file(archive, part, &chosen) {
-            context.cancel.check()?;
-            for section in file_sections(part, file, &rows, &mut left)? {
-                writer.add(section)?;
-            }
+    for ((part, file), rows) in files {
+        context.cancel.check()?;
+        for section in file_sections(&archive.parts[part as usize], file, &rows, &mut left)? {
+            writer.add(section)?;
         }
     }
     let notices = [
-        (left.other, "segment", "not of miniSEED files: an index of records cannot hold them"),
-        (left.no_series, "segment", "without a sampling rate"),
-        (left.unnamed, "segment", "of channels or paths that the index has no place for"),
+        (left.other, "not of miniSEED files: an index of records cannot hold them"),
+        (left.no_series, "without a sampling rate"),
+        (left.unnamed, "of channels or paths that the index has no place for"),
     ];
-    for (count, what, why) in notices.iter().filter(|n| n.0 > 0) {
-        context.notices.footer(format!("{} left out, {why}", counted(*count, what)));
+    for (count, why) in notices.iter().filter(|n| n.0 > 0) {
+        context.notices.footer(format!("{} left out, {why}", counted(*count, "segment")));
     }
     writer.finish()
 }
@@ -83,57 +57,10 @@ struct LeftOut {
     unnamed: usize,
 }
 
-fn add_keys(batch: &Batch, chosen: &mut HashSet<u128>) -> Result<()> {
-    let column = |name: &str| {
-        batch.column_by_name(name).ok_or_else(|| Error::refused(format!("there is no column `{name}`"), ""))
-    };
-    let text = |name: &str| {
-        let texts = column(name)?.as_string_opt::<i32>();
-        texts.ok_or_else(|| Error::refused(format!("column `{name}` is not that of segments"), ""))
-    };
-    let (source, path, code) = (text("source")?, text("path")?, text("code")?);
-    let (start, offset) = (integers(column("starttime")?)?, integers(column("byte_offset")?)?);
-    for row in 0..batch.num_rows() {
-        let place = (start.value(row), offset.value(row));
-        chosen.insert(key([source.value(row), path.value(row), code.value(row)], place));
-    }
-    Ok(())
-}
-
-fn key(texts: [&str; 3], place: (i64, i64)) -> u128 {
-    let mut bytes = texts.join("\0").into_bytes();
-    bytes.extend_from_slice(&place.0.to_le_bytes());
-    bytes.extend_from_slice(&place.1.to_le_bytes());
-    xxh3_128(&bytes)
-}
-
-/// The chosen segments of a part by file.
-fn by_file(archive: &Archive, part: &Part, chosen: &HashSet<u128>) -> BTreeMap<u32, Vec<usize>> {
-    let mut files: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    let codes: Vec<String> = (0..part.channels.len()).map(|c| part.code_text(c)).collect();
-    let is_whole = archive.counts().1 == chosen.len();
-    for row in 0..part.segment_count() {
-        let file = part.file_of(row);
-        if !part.is_alive(file) {
-            continue;
-        }
-        let is_chosen = is_whole || {
-            let path = shown_bytes(part.path(file));
-            let place = (part.start_of(row), part.segment(row).byte_offset as i64);
-            chosen.contains(&key([&part.source, &path, &codes[part.channel_of(row)]], place))
-        };
-        if is_chosen {
-            files.entry(file).or_default().push(row);
-        }
-    }
-    files
-}
-
 /// The sections of one file, by place.
-fn file_sections(part: &Part, file: u32, rows: &[usize], left: &mut LeftOut) -> Result<Vec<Section>> {
+fn file_sections(part: &Part, file: u32, rows: &BTreeSet<usize>, left: &mut LeftOut) -> Result<Vec<Section>> {
     let row = part.file(file);
-    let path = Path::new(OsStr::from_bytes(&part.root)).join(OsStr::from_bytes(part.path(file)));
-    let path = if part.path(file).is_empty() { OsStr::from_bytes(&part.root).into() } else { path };
+    let path = full_path(part, file);
     if !row.format.starts_with("mseed") {
         left.other += rows.len();
         return Ok(vec![]);
@@ -153,15 +80,7 @@ fn file_sections(part: &Part, file: u32, rows: &[usize], left: &mut LeftOut) -> 
             left.unnamed += 1;
             continue;
         }
-        let everything = (Time(i64::MIN), Time(i64::MAX));
-        let mut found = decode_records(part.map(segment), everything).map_err(|reason| Error::Damaged {
-            path: path.clone(),
-            block: None,
-            reason: format!("its record map in the index does not read: {reason}"),
-        })?;
-        if found.iter().any(|r| r.flags & flags::SECTION != 0) {
-            found = expand(&path, &found)?;
-        }
+        let found = records_of(part, segment, (Time(i64::MIN), Time(i64::MAX)))?;
         records.extend(found.into_iter().map(|r| (channel, r)));
     }
     records.sort_by_key(|(_, r)| r.offset);
@@ -188,9 +107,8 @@ fn section(records: Vec<Record>) -> Section {
     );
     let (time_index, is_ordered) = time_index(&records, extent.0);
     let scan = Scan { streams: vec![Stream::default()], records, ..Scan::default() };
-    let last_sample = |s: &crate::index::time::Segment| {
-        Time(s.end.0.saturating_sub((1e9 / s.sampling_rate).round() as i64))
-    };
+    let last_sample =
+        |s: &time::Segment| Time(s.end.0.saturating_sub((1e9 / s.sampling_rate).round() as i64));
     let spans = assemble(&scan).into_iter().map(|s| (s.start, last_sample(&s).max(s.start), s.sampling_rate));
     Section {
         quality: first.quality,
