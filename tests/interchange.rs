@@ -78,7 +78,7 @@ fn rows(index: &Path) -> Vec<String> {
 #[test]
 fn sections_spans_and_time_indexes_are_written() {
     let mut world = world();
-    let index = world.export("segments", "all.sqlite");
+    let index = world.export("FROM segments", "all.sqlite");
     let rows = rows(&index);
     let of = |name: &str| rows.iter().filter(|r| r.contains(name)).count();
     assert_eq!((of("day1"), of("day2"), of("gap"), of("order"), of("x.sac")), (1, 1, 1, 1, 0));
@@ -103,9 +103,9 @@ fn wrong_exports_are_refused() {
     let mut world = world();
     let path = world.path("x.sqlite").display().to_string();
     let cases = [
-        (format!("COPY files TO '{path}' FORMAT tsindex"), "the rows have no column"),
-        (format!("COPY segments TO '{path}' FORMAT tsindex COMPRESS gzip"), "compresses its own parts"),
-        (format!("COPY segments TO '{path}' FORMAT tsindex APPEND"), "nothing can be appended"),
+        (format!("COPY FROM files TO '{path}' FORMAT tsindex"), "the rows have no column"),
+        (format!("COPY FROM segments TO '{path}' FORMAT tsindex COMPRESS gzip"), "compresses its own parts"),
+        (format!("COPY FROM segments TO '{path}' FORMAT tsindex APPEND"), "nothing can be appended"),
         (format!("IMPORT WAVEFORMS '{path}' FORMAT tsindex INTO x"), "cannot open"),
         (format!("IMPORT WAVEFORMS '{path}' FORMAT mseed INTO x"), "no format of waveforms"),
         ("IMPORT WAVEFORMS 'Cargo.toml' FORMAT tsindex INTO x".to_owned(), "it is no tsindex"),
@@ -128,7 +128,7 @@ fn segments(db: &mut Db, source: &str) -> Vec<Vec<String>> {
 #[test]
 fn an_index_is_imported_without_opening_a_file() {
     let mut world = world();
-    let index = world.export("segments", "all.sqlite");
+    let index = world.export("FROM segments", "all.sqlite");
     let mut other = Db::new();
     let import = format!("IMPORT WAVEFORMS '{}' FORMAT tsindex INTO idx", index.display());
     let told = other.run(&import);
@@ -145,7 +145,7 @@ fn an_index_is_imported_without_opening_a_file() {
     assert_eq!(other.rows(sum), world.db.rows(sum));
     // what is exported again reads the headers and finds the same
     let again = world.path("again.sqlite");
-    other.run(&format!("COPY segments TO '{}' FORMAT tsindex", again.display()));
+    other.run(&format!("COPY FROM segments TO '{}' FORMAT tsindex", again.display()));
     assert_eq!(rows(&again), rows(&index));
     // all is as the index knew it, but for the SAC file, which is new to it
     let told = other.run("REFRESH idx")[0].message.clone().unwrap_or_default();
@@ -155,7 +155,7 @@ fn an_index_is_imported_without_opening_a_file() {
 #[test]
 fn files_that_changed_since_the_index_are_told_and_read() {
     let mut world = world();
-    let index = world.export("segments", "all.sqlite");
+    let index = world.export("FROM segments", "all.sqlite");
     touch(&world.path("data/a/day1.mseed"), old(100));
     std::fs::remove_file(world.path("data/b/order.mseed")).expect("a file");
     let mut other = Db::new();
@@ -207,7 +207,7 @@ fn obspys_client_answers_from_our_index() {
         return;
     };
     let mut world = world();
-    let index = world.export("segments", "all.sqlite");
+    let index = world.export("FROM segments", "all.sqlite");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tsindex_client.py");
     let done = Command::new(python).arg(script).arg(&index).arg(world.path("data")).output().expect("Python");
     let (out, error) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));

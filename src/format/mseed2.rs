@@ -71,6 +71,7 @@ struct Blockettes {
     actual_rate: Option<f64>,
     microseconds: i64,
     end: usize,
+    is_broken: bool,
 }
 
 /// Parses the record at the front of `bytes`, which start with [`is_header`]. `known_length` is the distance to
@@ -111,6 +112,11 @@ fn walk_blockettes(
     while at != 0 {
         if at < HEADER_BYTES || at < chain.end {
             return Err(Parsed::Bad(46, format!("a blockette at {at} lies inside what comes before it")));
+        }
+        // what blockette 1000 says is known by then: libmseed reads such a record too
+        if chain.length.is_some_and(|length| at as u64 + 4 > length) {
+            chain.is_broken = true;
+            break;
         }
         let limit = chain.length.or(known_length).unwrap_or(RECORD_BYTES as u64);
         let end = at + u16_at(bytes, at, little).map_or(4, blockette_bytes);
@@ -208,6 +214,9 @@ fn record(bytes: &[u8], little: bool, chain: &Blockettes) -> Option<Record> {
     }
     if chain.encoding.is_none() {
         flag_bits |= flags::ASSUMED;
+    }
+    if chain.is_broken {
+        flag_bits |= flags::BROKEN_CHAIN;
     }
     let (encoding, data_little_endian) = chain.encoding.unwrap_or((Encoding::STEIM1, little));
     let mut record = Record {

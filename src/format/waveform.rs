@@ -48,6 +48,8 @@ pub mod flags {
     pub const WFDISC: u16 = 1 << 11;
     /// Not a record but a byte range of one channel that another index named: its headers have not been read.
     pub const SECTION: u16 = 1 << 12;
+    /// A blockette behind blockette 1000 is said to lie outside the record: the chain was left there (miniSEED 2).
+    pub const BROKEN_CHAIN: u16 = 1 << 13;
 }
 
 /// One header: where its bytes are and what they claim, after the claims were checked against the bytes.

@@ -62,7 +62,7 @@ def main(root):
     out.writerow("file sha256 reader status net sta loc cha start_ns npts rate check".split())
     paths = []
     for directory, _, names in os.walk(root):
-        if "/tests/data" in directory + "/":
+        if "/tests/data" in directory or "/libmseed/test" in directory:
             paths += [os.path.join(directory, name) for name in names]
     for path in sorted(paths):
         data = open(path, "rb").read()

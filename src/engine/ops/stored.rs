@@ -178,7 +178,9 @@ impl Waveforms for StoredWaveforms<'_> {
 /// A record whole; of one with fixed-width samples (SAC is one giant record) only those of the span.
 fn read_record(path: &Path, record: &Record, span: (Time, Time)) -> Result<Piece> {
     let is_random = record.encoding.sample_bytes().is_some() && record.encoding != Encoding::TEXT;
-    let long = record.npts > LONG_RECORD_SAMPLES && record.sampling_rate > 0.0 && is_random;
+    let is_section = record.flags & flags::SECTION != 0;
+    let is_long = is_section || (record.npts > LONG_RECORD_SAMPLES && is_random);
+    let long = is_long && record.sampling_rate > 0.0;
     let piece = if long {
         let index = |t: Time| t.seconds_since(record.start) * record.sampling_rate;
         let first = index(span.0).floor().max(0.0) as u32;

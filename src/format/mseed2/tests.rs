@@ -175,6 +175,20 @@ fn broken_chains_and_lengths_are_refused_with_their_place() {
 }
 
 #[test]
+fn a_chain_that_leaves_the_record_behind_blockette_1000_is_told() {
+    let good = records(LENGTH, &wave(100));
+    for next in [509_u16, 512, 14_336, u16::MAX] {
+        let mut bytes = good.clone();
+        bytes[50..52].copy_from_slice(&next.to_be_bytes());
+        let (scan, before) = (scan_bytes(&bytes), scan_bytes(&good).records[0]);
+        let record = scan.records[0];
+        assert_eq!((record.npts, record.length), (before.npts, before.length), "{next}");
+        assert_eq!((scan.state, scan.bad_offset, scan.bytes_skipped), (State::Partly, Some(46), 0), "{next}");
+        assert_eq!(record.flags, flags::BROKEN_CHAIN, "{next}");
+    }
+}
+
+#[test]
 fn without_blockette_1000_the_next_header_gives_the_length() {
     let samples = wave(2000);
     for length in [128, 256, 512, 4096] {

@@ -317,6 +317,10 @@ impl<'a> Walk<'a> {
             self.last_name.1 = number;
         }
         record.stream = self.last_name.1;
+        if record.flags & super::flags::BROKEN_CHAIN != 0 && self.scan.reason.is_none() {
+            self.scan.reason = Some("a blockette is said to lie outside its record".to_owned());
+            self.scan.bad_offset = Some(record.offset + 46);
+        }
         self.scan.add(record);
         Ok(())
     }
