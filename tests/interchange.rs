@@ -131,6 +131,8 @@ fn an_index_is_imported_without_opening_a_file() {
     let index = world.export("FROM segments", "all.sqlite");
     let mut other = Db::new();
     let import = format!("IMPORT WAVEFORMS '{}' FORMAT tsindex INTO idx", index.display());
+    let plan = other.csv(&format!("EXPLAIN {import}"));
+    assert!(plan.contains("no file is opened"), "{plan}");
     let told = other.run(&import);
     let message = told[0].message.clone().unwrap_or_default();
     assert!(message.contains("5 files and") && message.contains("0 files opened"), "{message}");
@@ -150,6 +152,7 @@ fn an_index_is_imported_without_opening_a_file() {
     // all is as the index knew it, but for the SAC file, which is new to it
     let told = other.run("REFRESH idx")[0].message.clone().unwrap_or_default();
     assert!(told.contains("1 files opened, 5 unchanged, 1 new"), "{told}");
+    assert!(other.run(&import)[0].message.as_deref().unwrap_or("").contains("nothing to do"));
 }
 
 #[test]

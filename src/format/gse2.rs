@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use crate::error::Result;
 use crate::format::gse2::data::{Counter, checksum_of_line};
 use crate::format::gse2::lines::{first_header, next_line};
+use crate::format::mseed2::no_end;
 use crate::format::waveform::source::Source;
 use crate::format::waveform::{Encoding, Record, Scan, State, Stream, fdsn_id, flags};
 use crate::model::station::ChannelCode;
@@ -110,7 +111,7 @@ impl Walk {
         }
         let format = if header.is_first_version { "gse1" } else { "gse2" };
         self.scan.format = if self.scan.format.is_empty() { format } else { self.scan.format };
-        self.scan.add(Record {
+        let record = Record {
             offset,
             length: end - offset,
             data_offset: u32::try_from(data - offset).unwrap_or(u32::MAX),
@@ -121,7 +122,12 @@ impl Walk {
             encoding: header.encoding,
             flags: if npts < header.npts { flags::LYING_COUNT } else { 0 },
             ..Record::default()
-        });
+        };
+        if record.has_end() {
+            self.scan.add(record);
+        } else {
+            self.fault(offset, no_end(&record));
+        }
     }
 
     fn fault(&mut self, at: u64, reason: String) {

@@ -95,9 +95,15 @@ pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>) -> Parsed<[u8; 12]>
         return Parsed::NeedBytes(usize::try_from(length).unwrap_or(usize::MAX));
     }
     match record(bytes.get(..length as usize).unwrap_or_default(), little, &chain) {
+        Some(record) if !record.has_end() => Parsed::Bad(30, no_end(&record)),
         Some(record) => Parsed::Record(record, id(bytes)),
         None => Parsed::Bad(20, "the start time does not exist or is outside 1677 .. 2262".to_owned()),
     }
+}
+
+/// Why a record has no end.
+pub(crate) fn no_end(record: &Record) -> String {
+    format!("{} samples at {} Hz end after 2262", record.npts, record.sampling_rate)
 }
 
 /// Follows the chain with three guards: an offset lies behind the fixed header, behind the blockette before, and
@@ -151,8 +157,9 @@ fn read_blockette(
 ) -> Result<(), Parsed<[u8; 12]>> {
     match u16_at(bytes, at, little) {
         Some(100) => {
-            let rate = u32_at(bytes, at + 4, little).map_or(0.0, |v| f64::from(f32::from_bits(v)));
-            chain.actual_rate = Some(rate).filter(|r| r.is_finite());
+            // as libmseed: what is negative, no number or below 1e-38 leaves the nominal rate
+            let rate = u32_at(bytes, at + 4, little).map(f32::from_bits);
+            chain.actual_rate = rate.filter(|&r| r == 0.0 || (r > 0.0 && r.is_normal())).map(f64::from);
         }
         Some(1000) => {
             let field = |n: usize| bytes.get(at + n).copied().unwrap_or(0);
@@ -224,7 +231,7 @@ fn record(bytes: &[u8], little: bool, chain: &Blockettes) -> Option<Record> {
         data_offset: data_offset(bytes, little, chain, encoding),
         start,
         npts: u32::from(u16_at(bytes, 30, little)?),
-        sampling_rate: chain.actual_rate.map_or(nominal, normal_rate),
+        sampling_rate: normal_rate(chain.actual_rate.unwrap_or(nominal)),
         encoding,
         data_little_endian,
         quality,

@@ -9,6 +9,7 @@ pub use alpha::read_alpha;
 pub use write::{Trace, write_sac};
 
 use crate::error::Result;
+use crate::format::mseed2::no_end;
 use crate::format::waveform::source::Source;
 use crate::format::waveform::{Encoding, Record, Scan, State, Stream, fdsn_id, flags, u32_at, u64_at};
 use crate::model::station::ChannelCode;
@@ -208,6 +209,11 @@ impl Header {
             flags: flag_bits,
             ..place
         };
+        if !record.has_end() {
+            let mut scan = Scan::without_records("sac", State::Unreadable, Some(no_end(&record)));
+            scan.bad_offset = Some(0);
+            return scan;
+        }
         let mut scan = Scan { format: "sac", ..Scan::default() };
         let source_id = fdsn_id(&self.code);
         scan.streams.push(Stream { code: self.code, source_id });

@@ -208,6 +208,12 @@ impl Reader {
         names.map_err(|e| self.damaged(&e))
     }
 
+    /// Number of rows.
+    pub fn rows(&self) -> Result<u64> {
+        let count = self.connection.query_row("SELECT count(*) FROM tsindex", [], |row| row.get::<_, i64>(0));
+        count.map(|n| n as u64).map_err(|e| self.damaged(&e))
+    }
+
     fn damaged(&self, error: &rusqlite::Error) -> Error {
         Error::data(&self.path, None, format!("the tsindex does not read: {error}"))
     }

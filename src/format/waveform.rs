@@ -86,6 +86,12 @@ impl Record {
     pub fn last_sample(&self) -> Time {
         sample_time(self.start, u64::from(self.npts.saturating_sub(1)), self.sampling_rate)
     }
+
+    /// Does the time behind the last sample exist (before 2262)? A rate that is far too small puts it beyond.
+    pub(crate) fn has_end(&self) -> bool {
+        let span_ns = f64::from(self.npts) / self.sampling_rate * 1e9;
+        self.sampling_rate == 0.0 || self.start.0 as f64 + span_ns < i64::MAX as f64
+    }
 }
 
 /// Time of the sample `index` counted from `start`, rounded to the nearest ns; a rate of 0 stands still.

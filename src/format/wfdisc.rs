@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::format::mseed2::no_end;
 use crate::format::waveform::source::Source;
 use crate::format::waveform::{self, Encoding, Piece, Record, Scan, State, Stream, decode, fdsn_id, flags};
 use crate::limits;
@@ -65,23 +66,36 @@ pub(crate) fn scan(source: &mut Source) -> Result<Option<Scan>> {
                     last = Some((path, size));
                 }
                 let place = Record { offset: at, length: length as u64, stream, ..Record::default() };
-                scan.add(record(&entry, last.as_ref().and_then(|l| l.1), place));
+                let record = record(&entry, last.as_ref().and_then(|l| l.1), place);
+                if record.has_end() {
+                    scan.add(record);
+                } else {
+                    fault(&mut scan, at, no_end(&record));
+                }
             }
             None if line.trim_ascii().is_empty() => {}
             None => {
                 scan.bytes_skipped += length as u64;
-                if scan.reason.is_none() {
-                    scan.reason = Some("a line that is not of a wfdisc".to_owned());
-                    scan.bad_offset = Some(at);
-                    scan.state = State::Partly;
-                }
+                fault(&mut scan, at, "a line that is not of a wfdisc".to_owned());
             }
         }
         at += length as u64;
         match line_at(source, at)? {
             Some(next) => (length, line) = next,
+            None if scan.records.is_empty() => {
+                scan.state = State::Unreadable;
+                return Ok(Some(scan));
+            }
             None => return Ok(Some(scan)),
         }
+    }
+}
+
+fn fault(scan: &mut Scan, at: u64, reason: String) {
+    if scan.reason.is_none() {
+        scan.reason = Some(reason);
+        scan.bad_offset = Some(at);
+        scan.state = State::Partly;
     }
 }
 

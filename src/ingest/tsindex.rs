@@ -22,6 +22,8 @@ use crate::store::{SegmentRef, SourceEntry, Writer};
 
 /// State of a file that the index names and that is not there.
 const UNREACHABLE: &str = "unreachable";
+/// Property of the source that REFRESH keeps: the device of its root.
+const DEVICE: &str = "device";
 /// Property of the source: where the index lay.
 const INDEX: &str = "tsindex";
 
@@ -36,13 +38,17 @@ pub struct Request {
     pub existing: Existing,
 }
 
-/// Brings the rows of an index in, in one generation. The root of the source is the deepest directory that all its
-/// files have in common; names that are not absolute are those below the directory of the index.
-pub fn import_tsindex(
-    writer: &mut Writer,
-    request: &Request,
-    cancel: &dyn Fn() -> Result<()>,
-) -> Result<Imported> {
+/// An index with the source that it makes.
+struct Opened {
+    index: PathBuf,
+    reader: Reader,
+    /// What names are relative to.
+    base: PathBuf,
+    root: PathBuf,
+    name: String,
+}
+
+fn opened(request: &Request) -> Result<Opened> {
     let index = absolute(&request.path)?;
     let reader = Reader::open(&index)?;
     let Some((first, last)) = reader.filenames()? else {
@@ -51,15 +57,41 @@ pub fn import_tsindex(
     let base = index.parent().unwrap_or(Path::new("/")).to_path_buf();
     let root = common_directory(&base.join(&first), &base.join(&last));
     let name = request.name.clone().unwrap_or_else(|| default_name(&index));
+    Ok(Opened { index, reader, base, root, name })
+}
+
+/// What an import would do, in lines.
+pub fn preview(request: &Request) -> Result<Vec<String>> {
+    let opened = opened(request)?;
+    let rows = counted(opened.reader.rows()? as usize, "row");
+    let root = opened.root.display();
+    Ok(vec![
+        format!("import waveforms: `{}`", opened.name),
+        format!("  tsindex: {rows}, root {root}, no file is opened"),
+    ])
+}
+
+/// Brings the rows of an index in, in one generation. The root of the source is the deepest directory that all its
+/// files have in common; names that are not absolute are those below the directory of the index.
+pub fn import_tsindex(
+    writer: &mut Writer,
+    request: &Request,
+    cancel: &dyn Fn() -> Result<()>,
+) -> Result<Imported> {
+    let Opened { index, reader, base, root, name } = opened(request)?;
     let options =
         [(SIGNATURE, signature(std::slice::from_ref(&index))?), (INDEX, index.display().to_string())];
-    let source = SourceEntry {
+    let mut source = SourceEntry {
         name: spelled(writer.catalogue(), &name),
         kind: "waveforms".to_owned(),
         root: root.as_os_str().as_bytes().to_vec(),
         options: options.map(|(k, v)| (k.to_owned(), v)).into_iter().collect(),
         ..SourceEntry::default()
     };
+    let old = writer.catalogue().source(&source.name);
+    if let Some(device) = old.and_then(|o| o.options.get(DEVICE)) {
+        source.options.insert(DEVICE.to_owned(), device.clone());
+    }
     let standing = standing(writer.catalogue(), &source, request.existing)?;
     if standing == Standing::Same {
         return Ok(Imported::nothing(&source.name));
