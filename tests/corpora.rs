@@ -153,6 +153,7 @@ const VOLUME: &str = "a SEED volume: control headers are passed over, the data r
 const LOOP: &str =
     "records with a chain of blockettes that runs back are left out and told, those behind them are read";
 const EMPTY: &str = "a record without samples takes no time";
+const CHAIN: &str = "a chain that leaves its record is told; the codes hold 411 samples, not 412";
 const CHECKSUM: &str = "the samples are read and marked: the checksum does not agree";
 const PADDED: &str = "the channel has no blanks ahead";
 
@@ -190,6 +191,8 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
         "obspy/io/mseed/tests/data/microsecond_wrap.mseed",
         "microseconds of blockette 1001 that pass a second are added all the same",
     ),
+    ("libmseed", "obspy/io/mseed/src/libmseed/test/data/corrupt-blockettes-wrongnext.mseed", CHAIN),
+    ("obspy MSEED", "obspy/io/mseed/src/libmseed/test/data/corrupt-blockettes-wrongnext.mseed", CHAIN),
     ("obspy MSEED", "obspy/io/mseed/tests/data/bizarre/mseed_data_offset_0.mseed", EMPTY),
     ("obspy MSEED", "obspy/io/mseed/tests/data/three_records_zero_data_in_middle.mseed", EMPTY),
     (
@@ -262,10 +265,13 @@ fn the_wheel_of_obspy_is_read_as_its_readers_read_it() {
 fn checksums_of_real_gse_files_are_verified() {
     let Some(root) = wheel("checksums_of_real_gse_files") else { return };
     let mut count = [0, 0];
-    for ((file, _), readers) in expected().iter().filter(|f| f.1.keys().any(|r| r.contains("GSE"))) {
+    let is_gse = |readers: &BTreeMap<String, Answer>| readers.keys().any(|r| r.contains("GSE"));
+    // its header says 0 samples, its checksum is that of more
+    let is_whole = |file: &str| !file.contains("broken_head");
+    for ((file, _), readers) in expected().iter().filter(|f| is_gse(f.1) && is_whole(&f.0.0)) {
         let path = root.join(file);
         let scan = waveform::scan(&path).expect("a file that opens");
-        let is_refused = readers.values().any(Option::is_none) && !file.contains("broken_head");
+        let is_refused = readers.values().any(Option::is_none);
         for piece in waveform::read(&path, &scan.records).expect("samples") {
             // of the file with two traces only one has a wrong sum
             count[usize::from(piece.integrity_ok)] += 1;
