@@ -3,6 +3,7 @@
 mod hypodd;
 mod sac;
 mod sites;
+mod tsindex;
 mod waveform;
 
 use std::io::{BufRead, BufWriter, Read, Write};
@@ -49,6 +50,7 @@ enum OutFormat {
     Mseed,
     /// Their samples, a file for each contiguous piece.
     Sac,
+    TsIndex,
 }
 
 impl Database {
@@ -80,6 +82,7 @@ impl Target {
             OutFormat::HypoDd => "hypodd",
             OutFormat::Mseed => "mseed",
             OutFormat::Sac => "sac",
+            OutFormat::TsIndex => "tsindex",
         };
         let how = match (self.path.exists(), self.append) {
             (false, _) => "",
@@ -97,7 +100,7 @@ impl Target {
     fn is_possible(&self, span: Span) -> Result<(), Diagnostic> {
         let is_text = match self.format {
             OutFormat::HypoDd => true,
-            OutFormat::Mseed | OutFormat::Sac => false,
+            OutFormat::Mseed | OutFormat::Sac | OutFormat::TsIndex => false,
             OutFormat::Table(format) => format.is_text(),
         };
         if self.compress.is_some() && !is_text {
@@ -162,6 +165,10 @@ impl Target {
 
     /// Rows of these columns can be written in the format, and behind what the file has.
     pub(super) fn takes(&self, schema: &Schema, span: Span) -> Result<(), Diagnostic> {
+        if self.format == OutFormat::TsIndex {
+            let has = |name: &str| schema.columns.iter().any(|c| c.name == name);
+            return waveform::needs(&has, "tsindex", self.format_span);
+        }
         let has = |name: &str| schema.columns.iter().any(|c| c.name == name);
         let needed = ["event1", "event2", "network", "station", "phase", "dt", "weight"];
         if self.format == OutFormat::HypoDd
@@ -279,7 +286,7 @@ fn no_format(path: &Path, span: Span) -> Diagnostic {
 
 /// What FORMAT takes.
 fn format_names() -> Vec<&'static str> {
-    FORMATS.iter().map(|f| f.1).chain(["hypodd", "mseed", "sac"]).collect()
+    FORMATS.iter().map(|f| f.1).chain(["hypodd", "mseed", "sac", "tsindex"]).collect()
 }
 
 fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
@@ -291,6 +298,9 @@ fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
     }
     if name.eq_ignore_ascii_case("sac") {
         return Ok(OutFormat::Sac);
+    }
+    if name.eq_ignore_ascii_case("tsindex") {
+        return Ok(OutFormat::TsIndex);
     }
     if let Some(format) = Format::find(name) {
         return Ok(OutFormat::Table(format));
@@ -358,6 +368,7 @@ fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<Written>
     let written = match target.format {
         OutFormat::HypoDd => Written::rows(hypodd::write(node, out, context)?),
         OutFormat::Mseed | OutFormat::Sac => waveform::write_mseed(node, out, context)?,
+        OutFormat::TsIndex => Written::rows(tsindex::write(node, temporary.path(), context)?),
         OutFormat::Table(format) => {
             Written::rows(write_table(node, (format, &path, !old.is_empty()), out, context)?)
         }

@@ -15,6 +15,7 @@ use crate::format::layout::Layout;
 use crate::ingest::import::catalog::{FORMATS, Request as Catalog};
 use crate::ingest::import::events::{EVENT_FORMATS, Request as Events, STATION_FORMATS};
 use crate::ingest::import::{Existing, Word, absolute, default_name, spelled};
+use crate::ingest::tsindex::Request as TsIndex;
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Expr, Ident, Import, ImportKind, ImportOption as O, Name};
 use crate::store::{Catalogue, SourceEntry};
@@ -53,9 +54,17 @@ pub(super) struct Waveforms {
     pub(super) layout: Option<String>,
     /// WHERE and NEAR, to be kept with the source.
     selection: Option<String>,
+    /// FORMAT tsindex: the path is that of an index.
+    pub(super) is_tsindex: bool,
 }
 
 impl Waveforms {
+    /// The import of an index.
+    pub(super) fn tsindex(&self) -> TsIndex {
+        let existing = if self.replace { Existing::Replace } else { Existing::Refuse };
+        TsIndex { path: self.path.clone(), name: self.name.clone(), existing }
+    }
+
     /// The source as it will be registered.
     pub(super) fn source(&self, catalogue: &Catalogue) -> Result<SourceEntry> {
         let name = self.name.clone().unwrap_or_else(|| default_name(&self.path));
@@ -141,8 +150,15 @@ pub(super) fn of(import: &Import, context: &Context<'_>) -> Result<Request> {
 fn waveforms(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Waveforms> {
     let name = name_of(import, None);
     let selection = select::text_of(import);
-    let mut request =
-        Waveforms { path, name, span: import.path.span, replace: false, layout: None, selection };
+    let mut request = Waveforms {
+        path,
+        name,
+        span: import.path.span,
+        replace: false,
+        layout: None,
+        selection,
+        is_tsindex: false,
+    };
     for option in &import.options {
         match option {
             O::Into(_) | O::Where(_) | O::Near(..) => {}
@@ -152,15 +168,33 @@ fn waveforms(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Wa
                     .help("import the other root under a name of its own; `segments` shows all archives")
                     .into());
             }
+            O::Format(format) if format.text.eq_ignore_ascii_case("tsindex") => request.is_tsindex = true,
+            O::Format(format) => {
+                return Err(Diagnostic::new(
+                    format!("`{}` is no format of waveforms", format.text),
+                    format.span,
+                )
+                .help("FORMAT tsindex imports an index of mseedindex; files are known by their content")
+                .into());
+            }
             O::Layout(text, span) => {
                 let layout =
                     Layout::parse(text).map_err(|e| Diagnostic::new(e.reason, *span).help(e.help))?;
                 request.layout = Some(layout.name);
             }
             other => {
-                return Err(not_here(other, import, "waveforms", "INTO, LAYOUT, WHERE, NEAR and REPLACE"));
+                return Err(not_here(
+                    other,
+                    import,
+                    "waveforms",
+                    "INTO, FORMAT, LAYOUT, WHERE, NEAR and REPLACE",
+                ));
             }
         }
+    }
+    let choice = import.options.iter().find(|o| matches!(o, O::Layout(..) | O::Where(_) | O::Near(..)));
+    if let (true, Some(option)) = (request.is_tsindex, choice) {
+        return Err(not_here(option, import, "an index", "INTO and REPLACE"));
     }
     // Mistakes in WHERE and NEAR are shown where they stand, before anything is written.
     Selection::of_import(import, request.layout.as_deref(), context)?;

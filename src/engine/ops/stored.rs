@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use super::window::{Piece, Stretch, Waveforms};
 use crate::error::{Error, Result};
 use crate::format::waveform::source::Source;
-use crate::format::waveform::{self, Encoding, Record, same};
+use crate::format::waveform::{self, Encoding, Record, expand, flags, same, sample_time};
 use crate::index::archive::{Archive, Part};
 use crate::index::time::decode_records;
 use crate::model::time::Time;
@@ -153,18 +153,30 @@ impl<'a> StoredWaveforms<'a> {
     }
 }
 
-/// The records of a segment that hold a sample in the span (half open).
+/// The records of a segment that hold a sample in the span (half open). Of a segment that came in with the index of
+/// another program the headers of the records are read now.
 pub fn records_of(part: &Part, row: usize, span: (Time, Time)) -> Result<Vec<Record>> {
-    decode_records(part.map(row), span).map_err(|reason| Error::Damaged {
-        path: full_path(part, part.file_of(row)),
+    let path = full_path(part, part.file_of(row));
+    let records = decode_records(part.map(row), span).map_err(|reason| Error::Damaged {
+        path: path.clone(),
         block: None,
         reason: format!("its record map in the index does not read: {reason}"),
-    })
+    })?;
+    if records.iter().all(|r| r.flags & flags::SECTION == 0) {
+        return Ok(records);
+    }
+    let mut records = expand(&path, &records)?;
+    let end = |r: &Record| sample_time(r.start, u64::from(r.npts), r.sampling_rate);
+    records.retain(|r| r.start < span.1 && end(r) > span.0);
+    records.dedup_by_key(|r| r.offset);
+    Ok(records)
 }
 
-/// Where a file is.
+/// Where a file is; the root of a source may be the file itself.
 pub fn full_path(part: &Part, file: u32) -> PathBuf {
-    Path::new(OsStr::from_bytes(&part.root)).join(OsStr::from_bytes(part.path(file)))
+    let root = Path::new(OsStr::from_bytes(&part.root));
+    let below = part.path(file);
+    if below.is_empty() { root.to_path_buf() } else { root.join(OsStr::from_bytes(below)) }
 }
 
 /// Order of preference among copies: quality M, Q, D, R, then the publication version, then the longer one.
@@ -247,7 +259,9 @@ impl Waveforms for StoredWaveforms<'_> {
 /// A record whole; of one with fixed-width samples (SAC is one giant record) only those of the span.
 fn read_record(path: &Path, record: &Record, span: (Time, Time)) -> Result<Piece> {
     let is_random = record.encoding.sample_bytes().is_some() && record.encoding != Encoding::TEXT;
-    let long = record.npts > LONG_RECORD_SAMPLES && record.sampling_rate > 0.0 && is_random;
+    let is_section = record.flags & flags::SECTION != 0;
+    let is_long = is_section || (record.npts > LONG_RECORD_SAMPLES && is_random);
+    let long = is_long && record.sampling_rate > 0.0;
     let piece = if long {
         let index = |t: Time| t.seconds_since(record.start) * record.sampling_rate;
         let first = index(span.0).floor().max(0.0) as u32;

@@ -84,7 +84,7 @@ fn find_first(source: &mut Source) -> Result<Option<u64>> {
 }
 
 /// Reads every record header from `offset` on.
-fn scan(source: &mut Source, offset: u64) -> Result<Scan> {
+pub(super) fn scan(source: &mut Source, offset: u64) -> Result<Scan> {
     let mut walk = Walk::new(source, offset);
     while walk.offset < walk.size {
         walk.step()?;
@@ -317,6 +317,10 @@ impl<'a> Walk<'a> {
             self.last_name.1 = number;
         }
         record.stream = self.last_name.1;
+        if record.flags & super::flags::BROKEN_CHAIN != 0 && self.scan.reason.is_none() {
+            self.scan.reason = Some("a blockette is said to lie outside its record".to_owned());
+            self.scan.bad_offset = Some(record.offset + 46);
+        }
         self.scan.add(record);
         Ok(())
     }
