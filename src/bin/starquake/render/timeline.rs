@@ -244,7 +244,8 @@ mod tests {
                     IU.TUC           ██    100.00 %\n";
         assert_eq!(drawn(&lines, 80, false), want);
         let many: Vec<(i64, f64)> = (0..100).map(|day| (day, f64::from(u8::from(day < 50)))).collect();
-        let want = "      1970-01-01 .. 1970-04-11, a cell is 10 d; mean of the bins\nA.B.  █████·····   50.00 %\n";
+        let want =
+            "      1970-01-01 .. 1970-04-11, a cell is 10 d; mean of the bins\nA.B.  █████·····   50.00 %\n";
         assert_eq!(drawn(&[line("A.B.", &many)], 20, false), want);
     }
 
