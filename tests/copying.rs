@@ -310,7 +310,7 @@ fn sac_files_hold_the_samples_of_each_piece() {
         one.display()
     ));
     let found = samples(&one);
-    assert_eq!((found[0].0.to_string(), found[0].2.len()), ("2024-02-29T23:59:59.9Z".to_owned(), 3));
+    assert_eq!((found[0].0.to_string(), found[0].2.len()), ("2024-02-29T23:59:59.900Z".to_owned(), 3));
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// A record map that does not read.
-    pub fn next(&mut self) -> Result<Option<Pick>> {
+    pub fn next_pick(&mut self) -> Result<Option<Pick>> {
         self.open_until(None)?;
         let Some(mut first) = self.active.pop() else { return Ok(None) };
         let Some(record) = first.records.pop_front() else { return Ok(None) };

@@ -69,7 +69,7 @@ pub fn write_records(
             context.cancel.check()?;
             let mut picks = Vec::with_capacity(PICKS);
             while picks.len() < PICKS
-                && let Some(pick) = merge.next()?
+                && let Some(pick) = merge.next_pick()?
             {
                 writer.stats.overlapping += u64::from(overlaps(&pick, &mut reached));
                 picks.push(pick);
