@@ -145,6 +145,18 @@ fn an_index_is_imported_without_opening_a_file() {
     assert_eq!(whole(segments(&mut other, "idx")), whole(segments(&mut world.db, "arc")));
     let sum = "SELECT CAST(SUM(npts) AS BIGINT) FROM segments WHERE path LIKE '%.mseed'";
     assert_eq!(other.rows(sum), world.db.rows(sum));
+    // the records of a window are found in the byte ranges of the index
+    let raw = |db: &mut Db, name: &str| {
+        let path = world.directory.path().join(name);
+        let window = "endtime > '2020-03-01T22:10:00' AND starttime < '2020-03-02T01:20:00'";
+        db.run(&format!(
+            "COPY (SELECT * FROM segments WHERE station = 'AAA' AND {window}) TO '{}' FORMAT mseed",
+            path.display()
+        ));
+        std::fs::read(path).expect("records")
+    };
+    let (theirs, own) = (raw(&mut other, "theirs.mseed"), raw(&mut world.db, "own.mseed"));
+    assert!(!own.is_empty() && theirs == own, "{} {}", theirs.len(), own.len());
     // what is exported again reads the headers and finds the same
     let again = world.path("again.sqlite");
     other.run(&format!("COPY FROM segments TO '{}' FORMAT tsindex", again.display()));

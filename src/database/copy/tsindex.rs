@@ -194,7 +194,7 @@ mod tests {
         for (number, record) in mixed.iter_mut().enumerate() {
             record.offset = 512 * number as u64;
         }
-        check(&mixed, 3, false, 1);
+        check(&mixed, 4, false, 1);
         let overlapping: Vec<Record> = (0..20).map(|i| record(i, 1000 * i as i64, 1100)).collect();
         check(&overlapping, 1, false, 20);
         check(&ordered[..1], 1, true, 1);

@@ -43,6 +43,15 @@ fn in_section(path: &Path, section: &Record, span: (Time, Time)) -> Result<Vec<R
 /// Samples `first .. first + count` of a section, counted from its start; fewer where its records end, or where they
 /// leave a gap.
 pub(super) fn read_samples(path: &Path, section: &Record, range: (u32, u32)) -> Result<Piece> {
+    if range.1 == 0 {
+        let start = sample_time(section.start, u64::from(range.0), section.sampling_rate);
+        return Ok(Piece {
+            start,
+            sampling_rate: section.sampling_rate,
+            integrity_ok: true,
+            ..Piece::default()
+        });
+    }
     let at = |index: u64| sample_time(section.start, index, section.sampling_rate);
     let half_ns = (0.5e9 / section.sampling_rate.max(1e-9)) as i64;
     // the other index rounds times: half a sample decides
@@ -66,4 +75,55 @@ pub(super) fn read_samples(path: &Path, section: &Record, range: (u32, u32)) -> 
     joined.samples.truncate(range.1 as usize);
     joined.start = sample_time(joined.start, before as u64, joined.sampling_rate);
     Ok(joined)
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use crate::format::mseed2::{Signal, write_records};
+    use crate::format::waveform::tests_support::{file, scan_bytes};
+    use crate::model::station::ChannelCode;
+
+    /// A section stands for the records it holds: any part of it has their samples, at their exact times.
+    #[test]
+    fn a_section_is_read_as_its_records_are() {
+        let samples: Vec<i32> = (0..9000).map(|i| (i * 7919) % 1000 - 500).collect();
+        let code = ChannelCode::new("XX", "STA", "", "BHZ");
+        let start = Time(1_700_000_000_123_456_000);
+        let signal = Signal { code: &code, start, sampling_rate: 100.0, samples: &samples };
+        let mut bytes = vec![0; 512];
+        write_records(&mut bytes, &signal, 512).unwrap();
+        bytes.extend_from_slice(&[0; 512]);
+        let file = file(&bytes);
+        let known = scan_bytes(&bytes).records;
+        let section = Record {
+            offset: 512,
+            length: bytes.len() as u64 - 1024,
+            // another index keeps microseconds
+            start: Time(start.0 - 456),
+            npts: 9000,
+            sampling_rate: 100.0,
+            flags: flags::SECTION,
+            ..Record::default()
+        };
+        assert_eq!(expand(file.path(), &[section]).unwrap(), known);
+        assert!(known.len() > 10);
+        for (first, count) in [(0, 9000), (0, 1), (17, 300), (4500, 4500), (8999, 1), (8999, 50), (5, 0)] {
+            let piece = crate::format::waveform::read_samples(file.path(), &section, first, count).unwrap();
+            let end = (first + count).min(9000) as usize;
+            let want: Vec<f64> = samples[first as usize..end].iter().map(|&s| f64::from(s)).collect();
+            assert_eq!(piece.samples, want, "{first} {count}");
+            let exact = sample_time(start, u64::from(first), 100.0);
+            assert!(
+                count == 0 || (piece.start.0 - exact.0).abs() <= 500,
+                "{first} {count} {:?}",
+                piece.start
+            );
+            assert!(piece.integrity_ok);
+        }
+        let elsewhere = Record { start: Time(0), ..section };
+        let error = expand(file.path(), &[elsewhere]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("REFRESH"), "{error}");
+    }
 }
