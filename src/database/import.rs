@@ -8,6 +8,7 @@ use crate::engine::show::{text_table, with_integers};
 use crate::engine::tables::{BUILT_IN, shown_bytes};
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::index::archive::Archive;
+use crate::ingest::compact;
 use crate::ingest::import::catalog::import_catalog;
 use crate::ingest::import::events::{import_events, import_stations};
 use crate::ingest::import::{Imported, counted, put_source};
@@ -57,7 +58,7 @@ impl Database {
         let report = self.refresh_one(writer, &name, false, run)?;
         let archive = Archive::open(writer.catalogue(), writer)?;
         let mut outcome = outcome(&[(name.clone(), report)]);
-        outcome.notices.extend(if request.is_sds { misplaced(&archive, &name) } else { None });
+        outcome.notices.extend(if request.is_sds { misplaced(&archive, &name)? } else { None });
         Ok(outcome)
     }
 
@@ -177,7 +178,7 @@ impl Database {
         let mut writer = self.writer(span, run)?;
         let sources = waveform_sources(&writer.catalogue().sources, name)?;
         for source in &sources {
-            refresh::compact(&mut writer, &source.name)?;
+            compact::compact(&mut writer, &source.name, &|| self.cancel.check())?;
         }
         let message = format!("compacted {}", counted(sources.len(), "source"));
         Ok(Outcome { message: Some(message), ..Outcome::default() })
@@ -186,17 +187,25 @@ impl Database {
 
 /// Says which waveform files do not lie at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY.
 /// Source: SeisComP data structure (SDS) 1.0.
-fn misplaced(archive: &Archive, source: &str) -> Option<String> {
-    let mut elsewhere = vec![];
+fn misplaced(archive: &Archive, source: &str) -> Result<Option<String>> {
+    let (mut count, mut first) = (0, None);
     for part in archive.parts.iter().filter(|p| p.source == source) {
-        let files = (0..part.file_count() as u32).filter(|f| part.is_alive(*f) && part.state(*f) != "other");
-        elsewhere.extend(files.map(|f| shown_bytes(part.path(f))).filter(|path| !is_sds(path)));
+        let mut files = part.files_from(0)?;
+        while let Some((file, path, _)) = files.current() {
+            let path = shown_bytes(path);
+            if part.is_alive(file) && part.state(file)? != "other" && !is_sds(&path) {
+                count += 1;
+                first = Some(first.map_or(path.clone(), |f: String| f.min(path)));
+            }
+            files.advance()?;
+        }
     }
-    let first = elsewhere.iter().min()?;
-    let count = counted(elsewhere.len(), "file");
-    Some(format!(
-        "LAYOUT SDS: {count} not at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY, indexed all the same; the first is {first}"
-    ))
+    let count = counted(count, "file");
+    Ok(first.map(|first| {
+        format!(
+            "LAYOUT SDS: {count} not at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY, indexed all the same; the first is {first}"
+        )
+    }))
 }
 
 fn is_sds(path: &str) -> bool {

@@ -103,8 +103,8 @@ fn tables(context: &Context<'_>) -> Result<Batch> {
         let count = match (info.rows, name.as_str()) {
             (Some(rows), _) => rows as i64,
             (None, "refusals") => context.session.refusals.as_ref().map_or(0, Batch::num_rows) as i64,
-            (None, "files") => context.tables.archive()?.counts().0 as i64,
-            (None, _) => context.tables.archive()?.counts().1 as i64,
+            (None, "files") => context.tables.archive()?.counts()?.0 as i64,
+            (None, _) => context.tables.archive()?.counts()?.1 as i64,
         };
         let shown = info.columns.iter().filter(|c| !c.is_hidden).count();
         let kind = if info.kind == super::tables::CATALOG { "catalog" } else { "built in" };
@@ -137,7 +137,7 @@ fn status(context: &Context<'_>) -> Result<Batch> {
     let mut states: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
     for part in &archive.parts {
         for file in (0..part.file_count() as u32).filter(|f| part.is_alive(*f)) {
-            *states.entry(part.state(file).to_owned()).or_insert(0) += 1;
+            *states.entry(part.state(file)?.to_owned()).or_insert(0) += 1;
         }
     }
     rows.extend(states.iter().map(|(state, count)| some(&[&format!("files {state}"), &count.to_string()])));

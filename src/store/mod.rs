@@ -10,6 +10,7 @@ mod map;
 mod read;
 mod segment;
 mod snapshot;
+mod stream;
 mod types;
 mod writer;
 mod zones;
@@ -31,9 +32,11 @@ use crate::limits::SNAPSHOT_BYTES;
 
 pub use check::CheckReport;
 pub use content::ContentHash;
-pub use read::SegmentMap;
+pub use dir::Syncs;
+pub use read::{Blob, SegmentMap};
 pub use segment::SegmentBuilder;
 pub use snapshot::{Catalogue, SegmentRef, SourceEntry, TableEntry};
+pub use stream::SegmentStream;
 pub use writer::Writer;
 pub use zones::{ZONE_ROWS, Zone, ZoneMap, zones};
 
@@ -198,6 +201,11 @@ impl Store {
             }
         }
         Err(damaged("every snapshot that was opened was already garbage [I13]"))
+    }
+
+    /// What waiting for the disk has cost since this store was opened, by all clones together.
+    pub fn syncs(&self) -> Syncs {
+        self.inner.dir.syncs()
     }
 
     /// Takes the writer's lock for one statement, whose text others see who want it too.

@@ -12,6 +12,7 @@ use super::lock::WriterLock;
 use super::manifest::{MANIFEST, Manifest};
 use super::segment::{SegmentBuilder, segment_file, segment_number};
 use super::snapshot::{Catalogue, SegmentRef};
+use super::stream::SegmentStream;
 use super::{Inner, SEGMENTS, SNAPSHOT, SNAPSHOT_TMP, SNAPSHOTS, SegmentMap, Store, TMP, read_catalogue};
 
 /// Holds the writer's lock, and redb open, for one writing statement.
@@ -68,6 +69,17 @@ impl Writer {
         let file = segment_file(number, builder.kind());
         self.pending().insert(file.clone());
         builder.write(&*self.inner.dir, &file)
+    }
+
+    /// Begins a segment of blobs that is published when it is finished; until then it is an unfinished file.
+    ///
+    /// # Errors
+    /// `Refused` for a kind that is no name, `Io`.
+    pub fn stream(&self, kind: &str) -> Result<SegmentStream<'_>> {
+        let number = self.next_segment.fetch_add(1, Ordering::Relaxed);
+        let file = segment_file(number, kind);
+        self.pending().insert(file.clone());
+        SegmentStream::create(&*self.inner.dir, kind, file)
     }
 
     /// The map of a committed or published segment.
