@@ -22,6 +22,8 @@ pub const BLOCK_BYTES: usize = 64 << 10;
 pub const HEADER_BYTES: usize = 4096;
 /// Largest `snapshot` file in bytes.
 pub const SNAPSHOT_BYTES: u64 = 1 << 30;
+/// Largest `manifest.redb` in bytes: it is read whole.
+pub const MANIFEST_BYTES: u64 = 1 << 30;
 /// redb page cache in bytes (its default of 1 GiB is far too much for a manifest).
 pub const MANIFEST_CACHE_BYTES: usize = 8 << 20;
 

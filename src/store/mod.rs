@@ -41,7 +41,7 @@ pub use writer::Writer;
 pub use zones::{ZONE_ROWS, Zone, ZoneMap, zones};
 
 use dir::{Access, Dir, Lock, RealDir, at, open_if_there};
-use manifest::MANIFEST;
+use manifest::{MANIFEST, MANIFEST_TMP};
 
 /// The newest catalogue: the only file readers start from.
 const SNAPSHOT: &str = "snapshot";
@@ -51,7 +51,7 @@ const SEGMENTS: &str = "segments";
 const SNAPSHOTS: &str = "snapshots";
 const TMP: &str = "tmp";
 /// Everything a new database may find in its directory: the traces of a creation that was cut off.
-const OURS: &[&str] = &[LOCK, MANIFEST, SEGMENTS, SNAPSHOTS, TMP, SNAPSHOT_TMP];
+const OURS: &[&str] = &[LOCK, MANIFEST, MANIFEST_TMP, SEGMENTS, SNAPSHOTS, TMP, SNAPSHOT_TMP];
 
 /// How often a reader takes a newer snapshot when the one it opened is already garbage \[I13\].
 const LEASE_ATTEMPTS: usize = 10_000;

@@ -487,3 +487,13 @@ pub(super) fn decode_dead(bytes: &[u8], mut with: impl FnMut(&str, u32)) -> Opti
     }
     Some(())
 }
+
+/// Reads a block as either of its kinds.
+#[cfg(test)]
+pub(super) fn fuzz_blocks(block: &[u8], count: usize) {
+    if let Some(listed) = Listed::unpack(block, count) {
+        assert!((0..count).all(|at| listed.path(at).len() <= listed.paths.len()));
+    }
+    let _ = unpack_details(block, count);
+    let _ = decode_dead(block, |_, _| {});
+}

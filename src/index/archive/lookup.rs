@@ -58,14 +58,14 @@ impl Part {
         let ends = Ends::of(self)?;
         let mut row = run.start;
         while row < end {
-            if let Some(next) = ends.skip(row, from)? {
+            if let Some(next) = ends.skip(row, row == run.start, from)? {
                 row = next;
                 continue;
             }
             let next = (row / SPARSE_ROWS + 1).saturating_mul(SPARSE_ROWS).min(end);
-            let page = self.page(row / PAGE_ROWS)?;
+            let block = (self.page(row / PAGE_ROWS)?, self.bound_ns(row)?);
             for row in row..next {
-                if self.covers(page, row, from)? {
+                if self.covers(block, row, from)? {
                     with(row);
                 }
             }
@@ -126,16 +126,23 @@ impl Ends<'_> {
         Ok(ends)
     }
 
-    /// The row behind the largest node over `row` that ends before `from`.
-    fn skip(&self, row: usize, from: i64) -> Result<Option<usize>> {
-        for (first, rows) in self.levels[..self.depth].iter().rev() {
+    /// The row behind the largest node over `row` that ends before `from`. Nodes of higher levels are asked where
+    /// they begin, and over the first row.
+    fn skip(&self, row: usize, is_first: bool, from: i64) -> Result<Option<usize>> {
+        let mut skipped = None;
+        for (first, rows) in &self.levels[..self.depth] {
+            let is_asked = is_first || row.is_multiple_of(*rows) || *rows == SPARSE_ROWS;
+            if !is_asked {
+                break;
+            }
             let at = 8 * (first + row / rows);
             let latest = u64_at(self.part.ends.get(at..at + 8)?, 0).unwrap_or(0) as i64;
-            if latest < from {
-                return Ok(Some((row / rows + 1) * rows));
+            if latest >= from {
+                break;
             }
+            skipped = Some((row / rows + 1) * rows);
         }
-        Ok(None)
+        Ok(skipped)
     }
 }
 

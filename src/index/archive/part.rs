@@ -286,39 +286,36 @@ impl Part {
         Ok(cold)
     }
 
-    /// End of a segment: derived from start, samples and rate where that decides, else with the residual.
-    /// `is_needed` is asked with the least and the greatest value it can have.
-    fn end(&self, page: Page<'_>, segment: usize, is_needed: impl Fn(i64, i64) -> bool) -> Result<i64> {
-        let at = segment % PAGE_ROWS;
-        let (npts, code) = (page.npts(at), page.rate(at));
-        let rate = self.rates.get(usize::from(code)).copied().filter(|_| code != RATE_ESCAPE);
-        let is_known = npts != ESCAPE && rate.is_some();
-        let derived = derived_end(page.start(at), u64::from(npts), rate.unwrap_or(0.0));
-        let (_, _, bound_ns) = self.cold_entry(segment / COLD_ROWS)?;
-        if is_known && bound_ns == 0 {
-            return Ok(derived);
-        }
-        let bound_ns = i64::from(bound_ns);
-        let range = (derived.saturating_sub(bound_ns), derived.saturating_add(bound_ns));
-        if is_known && bound_ns < i64::from(u32::MAX) && !is_needed(range.0, range.1) {
-            return Ok(derived);
-        }
-        Ok(self.segment(segment)?.end.0)
+    /// Greatest absolute residual of the ends in the cold block of a row, ns; all ones: that or more.
+    pub(super) fn bound_ns(&self, segment: usize) -> Result<u32> {
+        Ok(self.cold_entry(segment / COLD_ROWS)?.2)
     }
 
     /// Does a segment hold a sample in `[from, to)`, its start being before `to`? A span of no length holds its
-    /// instant. Dead files do not count.
-    pub(super) fn covers(&self, page: Page<'_>, segment: usize, from: i64) -> Result<bool> {
-        let start = page.start(segment % PAGE_ROWS);
-        let end = self.end(page, segment, |least, most| {
+    /// instant. Dead files do not count. Start, samples and rate decide where the bound of the residuals allows it.
+    pub(super) fn covers(
+        &self,
+        (page, bound_ns): (Page<'_>, u32),
+        segment: usize,
+        from: i64,
+    ) -> Result<bool> {
+        let at = segment % PAGE_ROWS;
+        let (start, npts, code) = (page.start(at), page.npts(at), page.rate(at));
+        let rate = self.rates.get(usize::from(code)).filter(|_| code != RATE_ESCAPE && npts != ESCAPE);
+        let derived = rate.map(|rate| derived_end(start, u64::from(npts), *rate));
+        let decides = |derived: &i64| {
+            let bound_ns = i64::from(bound_ns);
+            let (least, most) = (derived.saturating_sub(bound_ns), derived.saturating_add(bound_ns));
             // between them the answer changes, or the span may have no length
-            (least <= from && from < most) || (least <= start && start <= most)
-        })?;
+            let is_open = (least <= from && from < most) || (least <= start && start <= most);
+            bound_ns == 0 || (bound_ns < i64::from(u32::MAX) && !is_open)
+        };
+        let end = match derived.filter(decides) {
+            Some(end) => end,
+            None => self.segment(segment)?.end.0,
+        };
         let is_inside = end > from || (end == start && end >= from);
-        if !is_inside {
-            return Ok(false);
-        }
-        Ok(self.is_alive(self.checked_file(page.file(segment % PAGE_ROWS))?))
+        Ok(is_inside && self.is_alive(self.checked_file(page.file(at))?))
     }
 
     fn segment_with(&self, page: Page<'_>, row: usize, cold: &Cold, channel: usize) -> Result<Segment> {
