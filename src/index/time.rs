@@ -6,7 +6,7 @@ mod leap;
 mod map;
 mod segments;
 
-pub use continuity::{Bin, Gap, Interval, coverage, gaps};
+pub use continuity::{Bin, Bounds, Gap, Interval, breaks, coverage, gaps};
 pub use map::{decode_records, decode_stored, encode_records, from_stored, is_small, to_stored};
 pub use segments::{Segment, assemble};
 

@@ -45,6 +45,8 @@ pub struct Report {
     pub unreachable: usize,
     /// Directories that could not be listed.
     pub unlisted: usize,
+    /// Not wanted, by their names.
+    pub left_out: usize,
     /// Of those opened: unreadable, or readable in part.
     pub bad: usize,
 }
@@ -61,7 +63,12 @@ pub struct Job<'a> {
     pub cancel: &'a (dyn Fn() -> Result<()> + Sync),
     /// Counts files.
     pub progress: &'a dyn Progress,
+    /// Which paths are wanted, of files that are not known yet: the others are never opened.
+    pub keeps: &'a Keeps<'a>,
 }
+
+/// Tells for paths below the root which of them are wanted.
+pub type Keeps<'a> = dyn Fn(&[&[u8]]) -> Result<Vec<bool>> + Sync + 'a;
 
 /// Brings the index of a source up to date and commits as it goes.
 pub fn refresh(writer: &mut Writer, job: &Job<'_>) -> Result<Report> {
@@ -79,6 +86,7 @@ pub fn refresh(writer: &mut Writer, job: &Job<'_>) -> Result<Report> {
         unchanged: plan.unchanged,
         probed: plan.probed,
         unlisted: plan.unlisted.len(),
+        left_out: plan.left_out,
         ..Report::default()
     };
     job.progress.begin("indexing", plan.changes.len() as u64, "files");

@@ -71,8 +71,18 @@ impl<'a> StoredWaveforms<'a> {
     }
 }
 
-fn full_path(part: &Part, path: &[u8]) -> PathBuf {
+fn path_of(part: &Part, path: &[u8]) -> PathBuf {
     Path::new(OsStr::from_bytes(&part.root)).join(OsStr::from_bytes(path))
+}
+
+/// The records of a segment that hold a sample in the span (half open).
+pub fn records_of(part: &Part, row: usize, span: (Time, Time)) -> Result<Vec<Record>> {
+    part.records(row, span)
+}
+
+/// Where a file is.
+pub fn full_path(part: &Part, file: u32) -> Result<PathBuf> {
+    Ok(path_of(part, &part.path(file)?))
 }
 
 /// Order of preference among copies: quality M, Q, D, R, then the publication version, then the longer one.
@@ -109,7 +119,7 @@ impl Waveforms for StoredWaveforms<'_> {
                 end: segment.end,
                 npts: segment.npts,
                 sampling_rate_hz: segment.sampling_rate,
-                path: Arc::from(full_path(part, &path)),
+                path: Arc::from(path_of(part, &path)),
                 row: u64::from(entry.part) << 32 | u64::from(entry.row),
             };
             let order = (std::cmp::Reverse(preference(&segment)), path, entry.start);

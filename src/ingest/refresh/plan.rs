@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Job;
+use super::{Job, Keeps};
 use crate::error::{Error, Result};
 use crate::index::archive::{Archive, FileRow};
 use crate::ingest::build::signature_only;
@@ -95,6 +95,8 @@ pub struct Plan {
     pub unlisted: Vec<(Vec<u8>, String)>,
     /// Files whose first and last block were read to compare them.
     pub probed: usize,
+    /// New files that are not wanted, by their names.
+    pub left_out: usize,
     pub(super) device: u64,
 }
 
@@ -127,6 +129,7 @@ pub fn plan(archive: &Archive, source: &SourceEntry, job: &Job<'_>) -> Result<Pl
         }
     }
     pair_moves(new, gone, (archive, &root), &mut plan)?;
+    plan.leave_out(job.keeps)?;
     plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(plan)
 }
@@ -136,6 +139,17 @@ fn change(kind: ChangeKind, path: Vec<u8>, entry: Option<Entry>, known: Option<P
 }
 
 impl Plan {
+    /// Takes out new files that are not wanted.
+    fn leave_out(&mut self, keeps: &Keeps<'_>) -> Result<()> {
+        let is_new = |c: &&Change| c.kind == ChangeKind::New;
+        let paths: Vec<&[u8]> = self.changes.iter().filter(is_new).map(|c| c.path.as_slice()).collect();
+        let mut wanted = keeps(&paths)?.into_iter();
+        let before = self.changes.len();
+        self.changes.retain(|c| c.kind != ChangeKind::New || wanted.next().unwrap_or(true));
+        self.left_out = before - self.changes.len();
+        Ok(())
+    }
+
     /// Its rows stay; the state says that it cannot be reached.
     fn unreachable(
         &mut self,
