@@ -53,6 +53,8 @@ mod semantics;
 mod sky;
 /// Threads and memory change no answer; what does not fit is refused by name.
 mod threads;
+/// COPY of segments into miniSEED and SAC, byte for byte and sample for sample.
+mod copying;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
 

@@ -6,7 +6,7 @@ mod alpha;
 mod write;
 
 pub use alpha::read_alpha;
-pub use write::{Trace, write_sac};
+pub use write::{About, DEP_WORDS, STATION_WORDS, Trace, footer, header, write_sac};
 
 use crate::error::Result;
 use crate::format::waveform::source::Source;

@@ -72,7 +72,8 @@ fn archive_status(context: &Context<'_>) -> Result<Vec<Vec<Option<String>>>> {
 
 /// `4.43 GB (4,430,112,768 bytes)`
 fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    const UNITS: [(u64, &str); 4] =
+        [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
         Some((unit, name)) => {
             format!("{:.2} {name} ({})", bytes as f64 / *unit as f64, counted(bytes, "byte"))

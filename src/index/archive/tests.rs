@@ -471,7 +471,9 @@ fn flips_and_cuts_are_seen() {
         let mut bad = good.clone();
         bad[at] ^= 0x10;
         std::fs::write(&path, &bad).unwrap();
-        read().map_or((), |got| assert_eq!(got, want, "byte {at}"));
+        if let Ok(got) = read() {
+            assert_eq!(got, want, "byte {at}");
+        }
         std::fs::write(&path, &good[..at]).unwrap();
         assert!(read().is_err(), "cut at {at}");
     }
