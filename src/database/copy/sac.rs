@@ -102,9 +102,9 @@ pub(super) fn write(node: &Node, target: &Target, context: &Context<'_>) -> Resu
     for of_channel in wanted.chunk_by(|a, b| a.rank == b.rank) {
         let Some(first) = of_channel.first() else { continue };
         let Some(part) = archive.parts.get(first.part as usize) else { continue };
-        let channel = part.channel_of(first.row as usize);
-        let code = part.channels.get(channel).map_or(ChannelCode::default(), |c| c.0.clone());
-        let whole = part.code_text(channel);
+        let channel = part.channel_of(first.row as usize)?;
+        let code = part.channels()?.get(channel).map_or(ChannelCode::default(), |c| c.0.clone());
+        let whole = part.code_text(channel)?;
         let mut open: Option<Open> = None;
         let mut give = |step: Step<'_>| -> Result<()> {
             match step {

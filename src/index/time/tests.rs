@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::format::waveform::{self, Record, Scan, State};
+use crate::model::time::Time;
 
 mod sha256;
 
