@@ -25,7 +25,7 @@ fn main() {
     let archive = Archive::open(snapshot.catalogue(), &snapshot).expect("an archive");
     println!("opened in {:.3} ms", start.elapsed().as_secs_f64() * 1e3);
     let start = Instant::now();
-    let waveforms = StoredWaveforms::new(&archive);
+    let waveforms = StoredWaveforms::new(&archive).expect("an archive");
     println!("prepared in {:.3} ms", start.elapsed().as_secs_f64() * 1e3);
     let all = waveforms.find(None, station, (Time(0), Time(i64::MAX / 2))).expect("stretches");
     let long: Vec<_> = all.iter().filter(|s| s.end.seconds_since(s.start) > 2.0 * length_s).collect();

@@ -22,6 +22,8 @@ pub const BLOCK_BYTES: usize = 64 << 10;
 pub const HEADER_BYTES: usize = 4096;
 /// Largest `snapshot` file in bytes.
 pub const SNAPSHOT_BYTES: u64 = 1 << 30;
+/// Largest `manifest.redb` in bytes: it is read whole.
+pub const MANIFEST_BYTES: u64 = 1 << 30;
 /// redb page cache in bytes (its default of 1 GiB is far too much for a manifest).
 pub const MANIFEST_CACHE_BYTES: usize = 8 << 20;
 
@@ -35,8 +37,12 @@ pub const UNSURE_MTIME_NS: i64 = 2_000_000_000;
 pub const RESYNC_BYTES: u64 = 64 << 20;
 /// Most samples of one decoded window.
 pub const WINDOW_SAMPLES: usize = 50_000_000;
-/// Delta segments of a table before the writing statement compacts it.
+/// Parts of about one size before the writing statement merges them.
 pub const DELTAS: usize = 8;
+/// Most files of a part that is merged: their new numbers take 4 bytes each in memory.
+pub const PART_FILES: usize = 4 << 20;
+/// Most segments of a part that is merged: its sparse index takes 0.4 bytes each in memory until it is written.
+pub const PART_SEGMENTS: usize = 32 << 20;
 
 /// Deepest nesting of an XML file.
 pub const XML_DEPTH: usize = 256;

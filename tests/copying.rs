@@ -310,7 +310,7 @@ fn sac_files_hold_the_samples_of_each_piece() {
         one.display()
     ));
     let found = samples(&one);
-    assert_eq!((found[0].0.to_string(), found[0].2.len()), ("2024-02-29T23:59:59.9Z".to_owned(), 3));
+    assert_eq!((found[0].0.to_string(), found[0].2.len()), ("2024-02-29T23:59:59.900Z".to_owned(), 3));
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn a_window_reads_its_records_and_decodes_each_once() {
     let archive = Archive::open(snapshot.catalogue(), &snapshot).expect("an archive");
     let day = Time::parse(DAY1).expect("a time");
     let at = |s: f64| day.plus_seconds(s).expect("a time");
-    let one = StoredWaveforms::new(&archive);
+    let one = StoredWaveforms::new(&archive).expect("an archive");
     for (from_s, to_s) in [(1000.0, 1030.0), (0.0, 30.0), (2000.005, 2000.006), (3990.0, 4020.0)] {
         let span = (at(from_s), at(to_s));
         let before = one.effort();
@@ -336,7 +336,7 @@ fn a_window_reads_its_records_and_decodes_each_once() {
         assert_eq!(decoded, pieces.len() as u64);
     }
     // in the order of the file each record is read once, however many windows there are
-    let many = StoredWaveforms::new(&archive);
+    let many = StoredWaveforms::new(&archive).expect("an archive");
     let mut samples = 0;
     for step in 0..3900 {
         let span = (at(f64::from(step)), at(f64::from(step) + 30.0));

@@ -10,6 +10,7 @@ use crate::engine::show::{text_table, with_integers};
 use crate::engine::tables::{BUILT_IN, shown_bytes};
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::index::archive::Archive;
+use crate::ingest::compact;
 use crate::ingest::import::catalog::import_catalog;
 use crate::ingest::import::events::{import_events, import_stations};
 use crate::ingest::import::{Imported, counted, put_source};
@@ -213,7 +214,7 @@ impl Database {
         let mut writer = self.writer(span, run)?;
         let sources = waveform_sources(&writer.catalogue().sources, name)?;
         for source in &sources {
-            refresh::compact(&mut writer, &source.name)?;
+            compact::compact(&mut writer, &source.name, &|| self.cancel.check())?;
         }
         let message = format!("compacted {}", counted(sources.len(), "source"));
         Ok(Outcome { message: Some(message), ..Outcome::default() })
@@ -224,15 +225,22 @@ impl Database {
 fn misplaced(archive: &Archive, source: &str, layout: Option<&str>) -> Result<Option<String>> {
     let Some(name) = layout else { return Ok(None) };
     let layout = select::layout_of(Some(name))?;
-    let mut elsewhere = vec![];
+    let (mut count, mut first) = (0, None);
     for part in archive.parts.iter().filter(|p| p.source == source) {
-        let files = (0..part.file_count() as u32).filter(|f| part.is_alive(*f) && part.state(*f) != "other");
-        let strays = files.map(|f| part.path(f)).filter(|path| layout.read(path).is_none());
-        elsewhere.extend(strays.map(shown_bytes));
+        let mut files = part.files_from(0)?;
+        while let Some((file, path, _)) = files.current() {
+            if part.is_alive(file) && part.state(file)? != "other" && layout.read(path).is_none() {
+                let path = shown_bytes(path);
+                count += 1;
+                first = Some(first.map_or(path.clone(), |f: String| f.min(path)));
+            }
+            files.advance()?;
+        }
     }
-    let Some(first) = elsewhere.iter().min() else { return Ok(None) };
-    let count = counted(elsewhere.len(), "file");
-    Ok(Some(format!("LAYOUT {name}: {count} not named so, indexed all the same; the first is {first}")))
+    let count = counted(count, "file");
+    Ok(first.map(|first| {
+        format!("LAYOUT {name}: {count} not named so, indexed all the same; the first is {first}")
+    }))
 }
 
 /// Takes a table or source out; false when there is none of that name.

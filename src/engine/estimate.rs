@@ -80,8 +80,8 @@ pub fn stored(scan: &Scan, context: &Context<'_>) -> Result<Option<Found>> {
     Ok(match scan.table.as_str() {
         "sources" => whole(context.tables.snapshot.catalogue().sources.len()),
         "refusals" => whole(context.session.refusals.as_ref().map_or(0, |r| r.num_rows())),
-        "files" => whole(context.tables.archive()?.counts().0),
-        "segments" => whole(context.tables.archive()?.counts().1),
+        "files" => whole(context.tables.archive()?.counts()?.0),
+        "segments" => whole(context.tables.archive()?.counts()?.1),
         _ => found(scan, context)?,
     })
 }

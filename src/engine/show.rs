@@ -105,8 +105,8 @@ fn tables(context: &Context<'_>) -> Result<Batch> {
         let count = match (info.rows, name.as_str()) {
             (Some(rows), _) => rows as i64,
             (None, "refusals") => context.session.refusals.as_ref().map_or(0, Batch::num_rows) as i64,
-            (None, "files") => context.tables.archive()?.counts().0 as i64,
-            (None, _) => context.tables.archive()?.counts().1 as i64,
+            (None, "files") => context.tables.archive()?.counts()?.0 as i64,
+            (None, _) => context.tables.archive()?.counts()?.1 as i64,
         };
         let shown = info.columns.iter().filter(|c| !c.is_hidden).count();
         let kind = if info.kind == super::tables::CATALOG { "catalog" } else { "built in" };

@@ -1,6 +1,7 @@
 //! Files from outside become rows and segments.
 
 pub mod build;
+pub mod compact;
 pub mod import;
 pub mod position;
 pub mod refresh;

@@ -15,15 +15,14 @@ pub use plan::{Change, ChangeKind, Plan, plan, root_path};
 use plan::{Place, UNREACHABLE};
 
 use super::build::{Read, read_file};
+use super::compact::{commit_part, compact_if_due};
 use super::walk::join;
 use crate::error::{Error, Result};
-use crate::index::archive::{
-    ARCHIVE_TABLE, Archive, FileRow, PART, Part, SegmentRow, build_dead, build_part,
-};
+use crate::index::archive::{Archive, FileRow, Part, SegmentRow};
 use crate::limits;
 use crate::model::time::Time;
 use crate::progress::Progress;
-use crate::store::{Catalogue, SegmentRef, SourceEntry, TableEntry, Writer};
+use crate::store::{Catalogue, SourceEntry, Writer};
 
 /// What a refresh did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,33 +90,33 @@ pub fn refresh(writer: &mut Writer, job: &Job<'_>) -> Result<Report> {
         ..Report::default()
     };
     job.progress.begin("indexing", plan.changes.len() as u64, "files");
-    for batch in plan.changes.chunks(limits::REFRESH_BATCH_FILES) {
-        let result = apply(writer, batch, (&archive, &source, scan_ns), job);
-        report.add(result?);
+    let finish = |catalogue: &mut Catalogue| {
+        if let Some(entry) = catalogue.sources.iter_mut().find(|s| s.name == job.source) {
+            entry.last_refresh = Some(Time(scan_ns));
+            entry.options.insert("device".to_owned(), plan.device.to_string());
+        }
+    };
+    let mut batches = plan.changes.chunks(limits::REFRESH_BATCH_FILES).peekable();
+    if batches.peek().is_none() {
+        commit_part(writer, job.source, vec![], vec![], finish)?;
+    }
+    while let Some(batch) = batches.next() {
+        let (files, dead) = apply(batch, (&archive, &source, scan_ns), job, &mut report)?;
+        // the last commit says that the refresh is over
+        if batches.peek().is_none() {
+            commit_part(writer, job.source, files, dead, finish)?;
+        } else {
+            commit_part(writer, job.source, files, dead, |_| {})?;
+            compact_if_due(writer, job.source, &archive, job.cancel)?;
+        }
     }
     job.progress.end();
-    let mut catalogue = writer.catalogue().clone();
-    if let Some(entry) = catalogue.sources.iter_mut().find(|s| s.name == job.source) {
-        entry.last_refresh = Some(Time(scan_ns));
-        entry.options.insert("device".to_owned(), plan.device.to_string());
-    }
-    writer.commit(catalogue)?;
-    compact_if_due(writer, job.source)?;
+    drop(archive);
+    compact_if_due(writer, job.source, &Archive::default(), job.cancel)?;
     Ok(report)
 }
 
 impl Report {
-    fn add(&mut self, other: Report) {
-        self.opened += other.opened;
-        self.unchanged += other.unchanged;
-        self.new += other.new;
-        self.changed += other.changed;
-        self.moved += other.moved;
-        self.removed += other.removed;
-        self.unreachable += other.unreachable;
-        self.bad += other.bad;
-    }
-
     fn count(&mut self, kind: ChangeKind) {
         match kind {
             ChangeKind::New => self.new += 1,
@@ -136,21 +135,22 @@ pub fn now_ns() -> i64 {
     i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Reads the files of some changes and commits their rows.
-fn apply(
-    writer: &mut Writer,
+/// Files with their segments, and the rows of older parts that they replace.
+type Rows<'a> = (Vec<(FileRow, Vec<SegmentRow>)>, Vec<(&'a Part, Vec<u32>)>);
+
+/// Segments of files by part and file.
+type ByFile = HashMap<usize, HashMap<u32, Vec<usize>>>;
+
+/// Reads the files of some changes.
+fn apply<'a>(
     changes: &[Change],
-    state: (&Archive, &SourceEntry, i64),
+    state: (&'a Archive, &SourceEntry, i64),
     job: &Job<'_>,
-) -> Result<Report> {
+    report: &mut Report,
+) -> Result<Rows<'a>> {
     let (archive, source, scan_ns) = state;
     let root = root_path(source);
-    let is_carried =
-        |c: &&Change| matches!(c.kind, ChangeKind::Moved | ChangeKind::Unreachable | ChangeKind::Touched);
-    let parts: HashSet<usize> =
-        changes.iter().filter(is_carried).filter_map(|c| c.known).map(|p| p.part).collect();
-    let by_file: HashMap<usize, HashMap<u32, Vec<usize>>> =
-        parts.into_iter().map(|part| (part, archive.parts[part].segments_by_file())).collect();
+    let by_file = carried_segments(archive, changes)?;
     let rows: Vec<Option<Read>> = changes
         .par_iter()
         .map(|change| {
@@ -160,7 +160,6 @@ fn apply(
             row
         })
         .collect::<Result<_>>()?;
-    let mut report = Report::default();
     let mut dead: HashMap<usize, Vec<u32>> = HashMap::new();
     for (change, row) in changes.iter().zip(&rows) {
         report.count(change.kind);
@@ -172,18 +171,23 @@ fn apply(
         }
     }
     let files = rows.into_iter().flatten().map(|r| (r.file, r.segments)).collect();
-    commit_part(
-        writer,
-        source,
-        files,
-        dead.into_iter().map(|(p, rows)| (&archive.parts[p], rows)).collect(),
-    )?;
-    Ok(report)
+    Ok((files, dead.into_iter().map(|(p, rows)| (&archive.parts[p], rows)).collect()))
+}
+
+/// The segments of files whose rows stay as they are.
+fn carried_segments(archive: &Archive, changes: &[Change]) -> Result<ByFile> {
+    let is_carried =
+        |c: &&Change| matches!(c.kind, ChangeKind::Moved | ChangeKind::Unreachable | ChangeKind::Touched);
+    let mut files: HashMap<usize, HashSet<u32>> = HashMap::new();
+    for place in changes.iter().filter(is_carried).filter_map(|c| c.known) {
+        files.entry(place.part).or_default().insert(place.file);
+    }
+    files.into_iter().map(|(part, files)| Ok((part, archive.parts[part].segments_of(&files)?))).collect()
 }
 
 fn one_change(
     change: &Change,
-    state: (&Archive, &HashMap<usize, HashMap<u32, Vec<usize>>>),
+    state: (&Archive, &ByFile),
     root: &Path,
     scan_ns: i64,
 ) -> Result<Option<Read>> {
@@ -191,7 +195,7 @@ fn one_change(
     match (change.kind, &change.entry, change.known) {
         (ChangeKind::Removed, ..) => Ok(None),
         (ChangeKind::Moved | ChangeKind::Touched, Some(entry), Some(place)) => {
-            let mut read = carried(archive, by_file, place);
+            let mut read = carried(archive, by_file, place)?;
             read.file = FileRow {
                 path: entry.path.clone(),
                 ctime_ns: entry.ctime_ns,
@@ -201,7 +205,7 @@ fn one_change(
             Ok(Some(read))
         }
         (ChangeKind::Unreachable, _, Some(place)) => {
-            let mut read = carried(archive, by_file, place);
+            let mut read = carried(archive, by_file, place)?;
             read.file.state = UNREACHABLE.to_owned();
             read.file.reason.clone_from(&change.reason);
             Ok(Some(read))
@@ -212,92 +216,9 @@ fn one_change(
 }
 
 /// The rows of a file as an older part has them.
-fn carried(archive: &Archive, by_file: &HashMap<usize, HashMap<u32, Vec<usize>>>, place: Place) -> Read {
+fn carried(archive: &Archive, by_file: &ByFile, place: Place) -> Result<Read> {
     let part = &archive.parts[place.part];
     let rows = by_file.get(&place.part).and_then(|m| m.get(&place.file)).map_or(&[][..], |v| v.as_slice());
-    let segments = rows.iter().map(|&r| part.segment_row(r)).collect();
-    Read { file: part.file(place.file), segments, was_opened: false }
-}
-
-/// The two segments of a new part, named after the first.
-pub(super) fn publish_part(
-    writer: &Writer,
-    source: &str,
-    files: Vec<(FileRow, Vec<SegmentRow>)>,
-) -> Result<[SegmentRef; 2]> {
-    let (files, segments) = build_part(files)?;
-    let mut part = [writer.publish(files)?, writer.publish(segments)?];
-    let name = part[0].file.split('-').next().unwrap_or("").to_owned();
-    for reference in &mut part {
-        reference.properties.insert(PART.to_owned(), name.clone());
-        reference.source = source.to_owned();
-    }
-    Ok(part)
-}
-
-/// One commit: a new part, and the rows of older parts that it replaces.
-fn commit_part(
-    writer: &mut Writer,
-    source: &SourceEntry,
-    files: Vec<(FileRow, Vec<SegmentRow>)>,
-    dead: Vec<(&Part, Vec<u32>)>,
-) -> Result<()> {
-    let mut published = vec![];
-    if !files.is_empty() {
-        published.extend(publish_part(writer, &source.name, files)?);
-    }
-    for (part, rows) in dead {
-        let mut reference = writer.publish(build_dead(&part.name, &rows)?)?;
-        reference.source = source.name.clone();
-        published.push(reference);
-    }
-    let mut catalogue = writer.catalogue().clone();
-    archive_table(&mut catalogue).segments.extend(published);
-    writer.commit(catalogue).map(|_| ())
-}
-
-pub(super) fn archive_table(catalogue: &mut Catalogue) -> &mut TableEntry {
-    let place = catalogue.tables.iter().position(|t| t.name == ARCHIVE_TABLE).unwrap_or_else(|| {
-        let entry = TableEntry {
-            name: ARCHIVE_TABLE.to_owned(),
-            kind: "archive".to_owned(),
-            ..TableEntry::default()
-        };
-        catalogue.tables.push(entry);
-        catalogue.tables.len() - 1
-    });
-    &mut catalogue.tables[place]
-}
-
-/// Joins the parts of a source when there are many, or a tenth of their rows is dead.
-fn compact_if_due(writer: &mut Writer, source: &str) -> Result<()> {
-    let archive = Archive::open(writer.catalogue(), writer)?;
-    let parts = archive.parts.iter().filter(|p| p.source == source);
-    let (count, files, dead) =
-        parts.fold((0, 0, 0), |(c, f, d), p| (c + 1, f + p.file_count(), d + p.dead.len()));
-    if count > limits::DELTAS || dead * 10 > files {
-        compact(writer, source)?;
-    }
-    Ok(())
-}
-
-/// Writes all living rows of a source as one part.
-pub fn compact(writer: &mut Writer, source: &str) -> Result<()> {
-    let archive = Archive::open(writer.catalogue(), writer)?;
-    let mut rows = vec![];
-    for part in archive.parts.iter().filter(|p| p.source == source) {
-        let by_file = part.segments_by_file();
-        for file in (0..part.file_count() as u32).filter(|f| part.is_alive(*f)) {
-            let segments = by_file.get(&file).map_or(&[][..], |v| v.as_slice());
-            rows.push((part.file(file), segments.iter().map(|&r| part.segment_row(r)).collect()));
-        }
-    }
-    let Some(entry) = writer.catalogue().source(source).cloned() else { return Ok(()) };
-    let mut catalogue = writer.catalogue().clone();
-    archive_table(&mut catalogue).segments.retain(|s| s.source != source);
-    if rows.is_empty() {
-        return writer.commit(catalogue).map(|_| ());
-    }
-    archive_table(&mut catalogue).segments.extend(publish_part(writer, &entry.name, rows)?);
-    writer.commit(catalogue).map(|_| ())
+    let segments = rows.iter().map(|&r| part.segment_row(r)).collect::<Result<_>>()?;
+    Ok(Read { file: part.file(place.file)?, segments, was_opened: false })
 }

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 use super::import::{Existing, Imported, SIGNATURE, Standing, absolute, counted, default_name, register};
 use super::import::{signature, spelled, standing};
-use super::refresh::{archive_table, now_ns, publish_part};
+use super::compact::{archive_table, publish_part};
+use super::refresh::now_ns;
 use super::walk;
 use crate::error::{Error, Result};
 use crate::format::tsindex::{Reader, Section};
 use crate::format::waveform::{Record, State, flags, sample_time};
 use crate::index::archive::{FileRow, SegmentRow};
-use crate::index::time::{Packer, Segment};
+use crate::index::time::{Segment, encode_records};
 use crate::limits;
 use crate::model::time::Time;
 use crate::store::{SegmentRef, SourceEntry, Writer};
@@ -96,7 +97,7 @@ pub fn import_tsindex(
     if standing == Standing::Same {
         return Ok(Imported::nothing(&source.name));
     }
-    let mut import = Building::new(writer, &source.name, (base, root))?;
+    let mut import = Building::new(writer, &source.name, (base, root));
     let odd = reader.each(|section| {
         cancel()?;
         import.take(section)
@@ -165,7 +166,6 @@ struct Building<'a> {
     /// What names are relative to, and the root.
     places: (PathBuf, PathBuf),
     scan_ns: i64,
-    packer: Packer,
     files: Vec<(FileRow, Vec<SegmentRow>)>,
     filename: Option<String>,
     published: Vec<SegmentRef>,
@@ -173,18 +173,17 @@ struct Building<'a> {
 }
 
 impl<'a> Building<'a> {
-    fn new(writer: &'a Writer, source: &'a str, places: (PathBuf, PathBuf)) -> Result<Building<'a>> {
-        Ok(Building {
+    fn new(writer: &'a Writer, source: &'a str, places: (PathBuf, PathBuf)) -> Building<'a> {
+        Building {
             writer,
             source,
             places,
             scan_ns: now_ns(),
-            packer: Packer::new()?,
             files: vec![],
             filename: None,
             published: vec![],
             done: Done::default(),
-        })
+        }
     }
 
     fn take(&mut self, section: Section) -> Result<()> {
@@ -206,7 +205,7 @@ impl<'a> Building<'a> {
         }
         for span in &section.spans {
             let records = records(&section, *span);
-            let map = self.packer.encode(&records)?;
+            let map = encode_records(&records)?;
             let segment = segment(&section, *span, &records);
             let source_id = crate::format::waveform::fdsn_id(&section.code);
             segments.push(SegmentRow { code: section.code.clone(), source_id, segment, map });
@@ -258,7 +257,7 @@ impl<'a> Building<'a> {
     fn publish(&mut self) -> Result<()> {
         let files = std::mem::take(&mut self.files);
         if !files.is_empty() {
-            self.published.extend(publish_part(self.writer, self.source, files)?);
+            self.published.extend(publish_part(self.writer, self.source, files, vec![])?);
         }
         Ok(())
     }

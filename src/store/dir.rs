@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -59,6 +61,19 @@ pub trait Dir: std::fmt::Debug + Send + Sync {
     fn list(&self, name: &str) -> io::Result<Vec<String>>;
     /// Tries to lock an open file; false when another holds it.
     fn try_lock(&self, file: &File, lock: Lock) -> io::Result<bool>;
+    /// What [`Self::sync`] and [`Self::sync_dir`] have cost so far, where it is counted.
+    fn syncs(&self) -> Syncs {
+        Syncs::default()
+    }
+}
+
+/// What waiting for the disk has cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Syncs {
+    /// Calls of fsync.
+    pub count: u64,
+    /// Time in them.
+    pub time: Duration,
 }
 
 /// Gives an I/O error its verb and place.
@@ -98,6 +113,8 @@ pub(super) fn is_same_file(a: &File, b: &File) -> io::Result<bool> {
 pub struct RealDir {
     path: PathBuf,
     descriptor: File,
+    syncs: AtomicU64,
+    sync_ns: AtomicU64,
 }
 
 impl RealDir {
@@ -108,7 +125,18 @@ impl RealDir {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let descriptor = rustix::fs::open(path, flags, Mode::empty())?;
-        Ok(RealDir { path: path.to_path_buf(), descriptor: File::from(descriptor) })
+        let descriptor = File::from(descriptor);
+        let (syncs, sync_ns) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(RealDir { path: path.to_path_buf(), descriptor, syncs, sync_ns })
+    }
+
+    fn counted_sync(&self, file: &File) -> io::Result<()> {
+        let begun = Instant::now();
+        let done = file.sync_all();
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        let ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.sync_ns.fetch_add(ns, Ordering::Relaxed);
+        done
     }
 
     fn open_dir(&self, name: &str) -> io::Result<File> {
@@ -155,11 +183,16 @@ impl Dir for RealDir {
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
-        file.sync_all()
+        self.counted_sync(file)
     }
 
     fn sync_dir(&self, name: &str) -> io::Result<()> {
-        self.open_dir(name)?.sync_all()
+        self.counted_sync(&self.open_dir(name)?)
+    }
+
+    fn syncs(&self) -> Syncs {
+        let time = Duration::from_nanos(self.sync_ns.load(Ordering::Relaxed));
+        Syncs { count: self.syncs.load(Ordering::Relaxed), time }
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -100,10 +100,9 @@ struct Mark {
 }
 
 impl Mark {
-    /// Of the manifest as it lies on the disk; `None` when there is none.
+    /// Of the manifest as it lies on the disk, synced before it got its name; `None` when there is none.
     fn of_manifest(dir: &dyn Dir) -> Result<Option<Mark>> {
         let Some(file) = open_if_there(dir, MANIFEST, Access::Read)? else { return Ok(None) };
-        dir.sync(&file).map_err(at(dir, "sync", MANIFEST))?;
         let bytes = file.metadata().map_err(at(dir, "stat", MANIFEST))?.len();
         let mut hash = Xxh3::new();
         let mut buffer = vec![0; READ_BYTES];

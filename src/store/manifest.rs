@@ -1,11 +1,11 @@
-//! The manifest: the one module that knows redb, and the only commit point \[I10\].
+//! The manifest: the one module that knows redb, and the only commit point \[I10\]. redb works on a copy in memory
+//! and waits for no disk: the file is replaced whole, so that the old or the new one is there whatever happens.
 
-use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{
     BackendError, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError,
@@ -13,13 +13,17 @@ use redb::{
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
-use crate::limits::MANIFEST_CACHE_BYTES;
+use crate::limits::{MANIFEST_BYTES, MANIFEST_CACHE_BYTES};
 
-use super::dir::{Access, Dir, at};
+use super::dir::{Access, Dir, at, open_if_there, unlink_if_there};
 use super::snapshot::Catalogue;
 
 /// Its name in the directory.
 pub(super) const MANIFEST: &str = "manifest.redb";
+/// The next one, until it takes the name.
+pub(super) const MANIFEST_TMP: &str = "manifest.redb.tmp";
+/// Pages that hold only zeros are not written.
+const PAGE_BYTES: usize = 4096;
 
 const GENERATIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("generations");
 const JOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("jobs");
@@ -29,15 +33,34 @@ const CHECKSUM_BYTES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Manifest {
     database: Database,
+    content: Content,
+    dir: Arc<dyn Dir>,
     path: PathBuf,
 }
 
+/// redb's file.
+type Content = Arc<Mutex<Vec<u8>>>;
+
+fn locked(content: &Content) -> MutexGuard<'_, Vec<u8>> {
+    content.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Manifest {
-    /// Opens or creates it and checks all of it \[I11\].
+    /// Reads it, or begins an empty one, and checks all of it \[I11\].
     pub(super) fn open(dir: &Arc<dyn Dir>) -> Result<Manifest> {
-        let file = dir.open(MANIFEST, Access::Update).map_err(at(&**dir, "open", MANIFEST))?;
         let path = dir.path().join(MANIFEST);
-        let backend = Backend { dir: Arc::clone(dir), file };
+        let mut bytes = Vec::new();
+        if let Some(file) = open_if_there(&**dir, MANIFEST, Access::Read)? {
+            let length = file.metadata().map_err(at(&**dir, "stat", MANIFEST))?.len();
+            if length > MANIFEST_BYTES {
+                let reason = format!("it is longer than {MANIFEST_BYTES} bytes [I11]");
+                return Err(Error::Damaged { path, block: None, reason });
+            }
+            bytes.resize(length as usize, 0);
+            dir.read_at(&file, &mut bytes, 0).map_err(at(&**dir, "read", MANIFEST))?;
+        }
+        let content: Content = Arc::new(Mutex::new(bytes));
+        let backend = Backend { content: Arc::clone(&content) };
         let mut builder = Database::builder();
         builder.set_cache_size(MANIFEST_CACHE_BYTES);
         let database = guarded(&path, || {
@@ -45,7 +68,35 @@ impl Manifest {
             database.check_integrity()?;
             Ok(database)
         })?;
-        Ok(Manifest { database, path })
+        Ok(Manifest { database, content, dir: Arc::clone(dir), path })
+    }
+
+    /// Writes and syncs the next file; it counts from when [`Self::publish`] has given it the name.
+    fn write(&self) -> Result<()> {
+        let dir = &*self.dir;
+        unlink_if_there(dir, MANIFEST_TMP)?;
+        let file = dir.open(MANIFEST_TMP, Access::Create).map_err(at(dir, "create", MANIFEST_TMP))?;
+        let content = locked(&self.content);
+        dir.set_len(&file, content.len() as u64).map_err(at(dir, "write", MANIFEST_TMP))?;
+        let mut start = 0;
+        let mut pages = content.chunks(PAGE_BYTES).map(|page| page.iter().any(|b| *b != 0)).chain([false]);
+        let mut end = 0;
+        while let Some(is_used) = pages.next() {
+            if !is_used {
+                let used = &content[start.min(content.len())..end.min(content.len())];
+                if !used.is_empty() {
+                    dir.write_at(&file, used, start as u64).map_err(at(dir, "write", MANIFEST_TMP))?;
+                }
+                start = end + PAGE_BYTES;
+            }
+            end += PAGE_BYTES;
+        }
+        dir.sync(&file).map_err(at(dir, "sync", MANIFEST_TMP))
+    }
+
+    /// **The commit point** \[I10\]: what was committed last takes the name. The directory is synced by the caller.
+    pub(super) fn publish(&self) -> Result<()> {
+        self.dir.rename(MANIFEST_TMP, MANIFEST).map_err(at(&*self.dir, "rename", MANIFEST_TMP))
     }
 
     /// The newest record and its catalogue; `None` in a new database.
@@ -66,7 +117,7 @@ impl Manifest {
         Ok(Some((record, catalogue)))
     }
 
-    /// **The commit point** \[I10\]: after this `record` is the database.
+    /// Prepares a commit: after [`Self::publish`] `record` is the database.
     pub(super) fn commit(&self, generation: u64, record: &[u8]) -> Result<()> {
         guarded(&self.path, || {
             let mut transaction = self.database.begin_write()?;
@@ -77,7 +128,8 @@ impl Manifest {
                 table.insert(generation, record)?;
             }
             Ok(transaction.commit()?)
-        })
+        })?;
+        self.write()
     }
 
     /// The payload of a job's checkpoint.
@@ -130,7 +182,10 @@ impl Manifest {
                 };
             }
             Ok(transaction.commit()?)
-        })
+        })?;
+        self.write()?;
+        self.publish()?;
+        self.dir.sync_dir("").map_err(at(&*self.dir, "sync", ""))
     }
 
     fn damaged(&self, reason: &str) -> Error {
@@ -167,32 +222,44 @@ fn is_damage(error: &io::Error) -> bool {
     )
 }
 
-/// redb's file, through [`Dir`]. Locks are ours \[I1\], so redb's are always granted.
+/// redb's file in memory. Locks are ours \[I1\], so redb's are always granted.
 #[derive(Debug)]
 struct Backend {
-    dir: Arc<dyn Dir>,
-    file: File,
+    content: Content,
 }
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(locked(&self.content).len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.dir.read_at(&self.file, out, offset)
+        let content = locked(&self.content);
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        let bytes = start.checked_add(out.len()).and_then(|end| content.get(start..end));
+        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.dir.set_len(&self.file, len)
+        if len > MANIFEST_BYTES {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        locked(&self.content).resize(len as usize, 0);
+        Ok(())
     }
 
+    /// What is in memory is whole whenever it is written to the disk: after a commit.
     fn sync_data(&self) -> io::Result<()> {
-        self.dir.sync(&self.file)
+        Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.dir.write_at(&self.file, data, offset)
+        let mut content = locked(&self.content);
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let bytes = start.checked_add(data.len()).and_then(|end| content.get_mut(start..end));
+        bytes.ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(data);
+        Ok(())
     }
 
     fn try_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {

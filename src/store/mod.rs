@@ -10,6 +10,7 @@ mod map;
 mod read;
 mod segment;
 mod snapshot;
+mod stream;
 mod types;
 mod writer;
 mod zones;
@@ -31,14 +32,16 @@ use crate::limits::SNAPSHOT_BYTES;
 
 pub use check::CheckReport;
 pub use content::ContentHash;
-pub use read::SegmentMap;
+pub use dir::Syncs;
+pub use read::{Blob, SegmentMap};
 pub use segment::SegmentBuilder;
 pub use snapshot::{Catalogue, SegmentRef, SourceEntry, TableEntry};
+pub use stream::SegmentStream;
 pub use writer::Writer;
 pub use zones::{ZONE_ROWS, Zone, ZoneMap, zones};
 
 use dir::{Access, Dir, Lock, RealDir, at, open_if_there};
-use manifest::MANIFEST;
+use manifest::{MANIFEST, MANIFEST_TMP};
 
 /// The newest catalogue: the only file readers start from.
 const SNAPSHOT: &str = "snapshot";
@@ -48,7 +51,7 @@ const SEGMENTS: &str = "segments";
 const SNAPSHOTS: &str = "snapshots";
 const TMP: &str = "tmp";
 /// Everything a new database may find in its directory: the traces of a creation that was cut off.
-const OURS: &[&str] = &[LOCK, MANIFEST, SEGMENTS, SNAPSHOTS, TMP, SNAPSHOT_TMP];
+const OURS: &[&str] = &[LOCK, MANIFEST, MANIFEST_TMP, SEGMENTS, SNAPSHOTS, TMP, SNAPSHOT_TMP];
 
 /// How often a reader takes a newer snapshot when the one it opened is already garbage \[I13\].
 const LEASE_ATTEMPTS: usize = 10_000;
@@ -198,6 +201,11 @@ impl Store {
             }
         }
         Err(damaged("every snapshot that was opened was already garbage [I13]"))
+    }
+
+    /// What waiting for the disk has cost since this store was opened, by all clones together.
+    pub fn syncs(&self) -> Syncs {
+        self.inner.dir.syncs()
     }
 
     /// Takes the writer's lock for one statement, whose text others see who want it too.

@@ -1,4 +1,4 @@
-//! Power loss: every call of a workload is recorded; at each sync, images of the disk are built in which of what was
+//! Power loss: every call of a workload is recorded; at each sync and change of a name, images of the disk are built in which of what was
 //! not yet synced nothing, all, or a random part (torn at 512 bytes) is there. Every image must open with every
 //! acknowledged commit. Names of one directory reach the disk in order, those of different directories in any.
 
@@ -281,13 +281,17 @@ fn no_acknowledged_commit_is_lost_when_power_fails() {
     let mut random = Random(5);
     let (mut acknowledged, mut images) = (0, 0);
     for (i, op) in ops.iter().enumerate() {
-        if matches!(op, Op::Sync(_) | Op::SyncDir(_)) {
-            for mode in 0..5 {
-                disk.image(&image, &mut random, mode);
-                let place = format!("op {i} of {}, mode {mode}: {op:?}", ops.len());
-                check(&image, &want[acknowledged..], &place);
-                images += 1;
-            }
+        let modes = match op {
+            Op::Sync(_) | Op::SyncDir(_) => 0..5,
+            // between the names that change together
+            Op::Name { .. } | Op::Unlink(_) => 1..3,
+            _ => 0..0,
+        };
+        for mode in modes {
+            disk.image(&image, &mut random, mode);
+            let place = format!("op {i} of {}, mode {mode}: {op:?}", ops.len());
+            check(&image, &want[acknowledged..], &place);
+            images += 1;
         }
         acknowledged += usize::from(matches!(op, Op::Acknowledged));
         disk.step(op);

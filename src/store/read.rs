@@ -58,6 +58,51 @@ enum Values {
     Bytes(ByteColumn),
 }
 
+/// A blob of a mapped segment.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    map: Arc<SegmentMap>,
+    range: Range<usize>,
+}
+
+impl Blob {
+    /// Its bytes.
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// Does it hold no byte?
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// Some of its bytes, after their blocks were compared with their checksums.
+    ///
+    /// # Errors
+    /// `Damaged` with the block, or when the bytes lie outside.
+    pub fn get(&self, bytes: Range<usize>) -> Result<&[u8]> {
+        if bytes.start > bytes.end || bytes.end > self.range.len() {
+            return Err(self.damaged("a place lies outside its blob"));
+        }
+        let range = self.range.start + bytes.start..self.range.start + bytes.end;
+        self.map.verify(range.clone())?;
+        self.map.region.bytes().get(range).ok_or_else(|| self.map.outside())
+    }
+
+    /// All of its bytes.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn all(&self) -> Result<&[u8]> {
+        self.get(0..self.len())
+    }
+
+    /// An error that names the file.
+    pub fn damaged(&self, reason: &str) -> Error {
+        self.map.damaged(reason)
+    }
+}
+
 impl fmt::Debug for SegmentMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SegmentMap").field("path", &self.path).field("rows", &self.rows()).finish()
@@ -309,17 +354,29 @@ impl SegmentMap {
         self.region.buffer(range).ok_or_else(|| self.outside())
     }
 
+    /// A blob whose blocks are checked as they are used.
+    ///
+    /// # Errors
+    /// `Damaged` when there is no blob of that name.
+    pub fn lazy_blob(self: &Arc<Self>, name: &str) -> Result<Blob> {
+        Ok(Blob { map: Arc::clone(self), range: self.extent_of(name)? })
+    }
+
     /// Is there a blob of that name?
     pub fn has_blob(&self, name: &str) -> bool {
         self.directory.blobs.iter().any(|b| b.name == name)
     }
 
     fn blob_range(&self, name: &str) -> Result<Range<usize>> {
-        let blob = self.directory.blobs.iter().find(|b| b.name == name);
-        let blob = blob.ok_or_else(|| self.damaged(&format!("it has no blob `{name}`")))?;
-        let range = self.range(blob.extent)?;
+        let range = self.extent_of(name)?;
         self.verify(range.clone())?;
         Ok(range)
+    }
+
+    fn extent_of(&self, name: &str) -> Result<Range<usize>> {
+        let blob = self.directory.blobs.iter().find(|b| b.name == name);
+        let blob = blob.ok_or_else(|| self.damaged(&format!("it has no blob `{name}`")))?;
+        self.range(blob.extent)
     }
 
     /// The zone map of a column; `None` for types without.

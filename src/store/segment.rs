@@ -352,9 +352,10 @@ fn rebased<O: arrow_array::OffsetSizeTrait>(data: &ArrayData) -> (Buffer, Buffer
 }
 
 /// Writes a body and remembers the checksum of each block.
-struct BlockWriter<'a> {
+#[derive(Debug)]
+pub(super) struct BlockWriter<'a> {
     dir: &'a dyn Dir,
-    name: &'a str,
+    name: String,
     file: File,
     /// Bytes from `written` on; a whole number of blocks leaves when there are enough.
     pending: Vec<u8>,
@@ -363,26 +364,39 @@ struct BlockWriter<'a> {
 }
 
 impl<'a> BlockWriter<'a> {
-    fn create(dir: &'a dyn Dir, name: &'a str) -> Result<Self> {
+    pub(super) fn create(dir: &'a dyn Dir, name: &str) -> Result<Self> {
         super::dir::unlink_if_there(dir, name)?;
         let file = dir.open(name, Access::Create).map_err(at(dir, "create", name))?;
         let written = HEADER_BYTES as u64;
+        let name = name.to_owned();
         Ok(BlockWriter { dir, name, file, pending: Vec::new(), written, table: Vec::new() })
     }
 
-    fn position(&self) -> u64 {
+    /// Where the next byte will stand.
+    pub(super) fn position(&self) -> u64 {
         self.written + self.pending.len() as u64
     }
 
     /// Writes bytes at the next multiple of 64.
     fn buffer(&mut self, bytes: &[u8]) -> Result<Extent> {
+        let extent = Extent { offset: self.begin()?, bytes: bytes.len() as u64 };
+        self.write(bytes)?;
+        Ok(extent)
+    }
+
+    /// Goes to the next multiple of 64.
+    pub(super) fn begin(&mut self) -> Result<u64> {
         self.align(ALIGN_BYTES)?;
-        let extent = Extent { offset: self.position(), bytes: bytes.len() as u64 };
+        Ok(self.position())
+    }
+
+    /// Writes bytes where the last ones end.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         for chunk in bytes.chunks(WRITE_BYTES) {
             self.pending.extend_from_slice(chunk);
             self.flush(false)?;
         }
-        Ok(extent)
+        Ok(())
     }
 
     fn align(&mut self, to: usize) -> Result<()> {
@@ -407,11 +421,11 @@ impl<'a> BlockWriter<'a> {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.dir.write_at(&self.file, bytes, offset).map_err(at(self.dir, "write", self.name))
+        self.dir.write_at(&self.file, bytes, offset).map_err(at(self.dir, "write", &self.name))
     }
 
     /// Directory, block table, header page, sync. Returns the length of the file and its checksum.
-    fn finish(mut self, directory: &Directory, schema_hash: u64) -> Result<(u64, u64)> {
+    pub(super) fn finish(mut self, directory: &Directory, schema_hash: u64) -> Result<(u64, u64)> {
         let archive = rkyv::to_bytes::<rkyv::rancor::Error>(directory)
             .map_err(|e| Error::refused(e.to_string(), "the directory of a segment must fit in 2 GiB"))?;
         let extent = self.buffer(&archive)?;
@@ -431,7 +445,7 @@ impl<'a> BlockWriter<'a> {
         let (page, checksum) = header.encode();
         self.write_at(self.written, &self.table)?;
         self.write_at(0, &page)?;
-        self.dir.sync(&self.file).map_err(at(self.dir, "sync", self.name))?;
+        self.dir.sync(&self.file).map_err(at(self.dir, "sync", &self.name))?;
         Ok((file_bytes, checksum))
     }
 }

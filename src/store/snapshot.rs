@@ -16,8 +16,11 @@ use crate::model::time::Time;
 
 use super::types::ColumnRecord;
 
-/// Format version of the catalogue record.
-pub(super) const SNAPSHOT_VERSION: u32 = 1;
+/// Format version of the catalogue record: 2 since waveform parts are one segment file, so that older programs refuse
+/// what they would take for an empty archive.
+pub(super) const SNAPSHOT_VERSION: u32 = 2;
+/// Oldest version that is read.
+const SNAPSHOT_OLDEST: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"SQKSNAP\n";
 const HEADER: usize = 64;
@@ -147,7 +150,7 @@ impl Catalogue {
             return Err(damaged("it does not begin as a catalogue record [I7]"));
         }
         let found = u32::from_le_bytes(std::array::from_fn(|i| header[8 + i]));
-        if found != SNAPSHOT_VERSION {
+        if !(SNAPSHOT_OLDEST..=SNAPSHOT_VERSION).contains(&found) {
             return Err(Error::Version { path: path.to_path_buf(), found, supported: SNAPSHOT_VERSION });
         }
         let field = |i: usize| u64::from_le_bytes(std::array::from_fn(|k| header[i + k]));
@@ -330,8 +333,8 @@ pub(super) mod tests {
             assert!(Catalogue::decode(&bytes[..cut], Path::new("snapshot")).is_err(), "cut {cut}");
         }
         let mut newer = bytes;
-        newer[8] = 2;
+        newer[8] = 3;
         let error = Catalogue::decode(&newer, Path::new("snapshot"));
-        assert!(matches!(error, Err(Error::Version { found: 2, supported: 1, .. })));
+        assert!(matches!(error, Err(Error::Version { found: 3, supported: 2, .. })));
     }
 }

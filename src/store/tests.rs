@@ -254,9 +254,9 @@ fn opening_what_is_no_database_says_so() {
     database(&path, &[10]);
     assert!(error(Store::create(&path)).contains("is a database already"));
     let mut record = std::fs::read(path.join(SNAPSHOT)).unwrap();
-    record[8] = 2;
+    record[8] = 3;
     std::fs::write(path.join(SNAPSHOT), record).unwrap();
-    assert!(matches!(Store::open(&path), Err(Error::Version { found: 2, .. })));
+    assert!(matches!(Store::open(&path), Err(Error::Version { found: 3, .. })));
 }
 
 #[test]
@@ -762,4 +762,24 @@ fn readers_in_threads_and_processes_see_whole_generations() {
     }
     drop(store.writer("IMPORT").unwrap());
     assert_eq!(files_in(&path.join(SNAPSHOTS)).len(), 1, "killed and finished readers leave nothing");
+}
+
+/// A statement that commits one segment: `lock`, segment, its directory, manifest, snapshot, directory.
+#[test]
+fn a_commit_waits_six_times_for_the_disk() {
+    let (_folder, path) = temporary();
+    database(&path, &[10]);
+    let dir = Arc::new(dir::faulty::FaultyDir::open(&path));
+    let store = Store::of(dir.clone());
+    let mut writer = store.writer("refresh").unwrap();
+    let mut stream = writer.stream("part").unwrap();
+    stream.blob("x", b"y").unwrap();
+    let part = stream.finish(1).unwrap();
+    let mut catalogue = writer.catalogue().clone();
+    catalogue.tables.push(TableEntry { name: "w".into(), segments: vec![part], ..TableEntry::default() });
+    writer.commit(catalogue).unwrap();
+    drop(writer);
+    let log = dir.log();
+    let syncs: Vec<&String> = log.iter().filter(|call| call.starts_with("sync")).collect();
+    assert_eq!(syncs.len(), 6, "{log:?}");
 }

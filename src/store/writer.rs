@@ -12,6 +12,7 @@ use super::lock::WriterLock;
 use super::manifest::{MANIFEST, Manifest};
 use super::segment::{SegmentBuilder, segment_file, segment_number};
 use super::snapshot::{Catalogue, SegmentRef};
+use super::stream::SegmentStream;
 use super::{Inner, SEGMENTS, SNAPSHOT, SNAPSHOT_TMP, SNAPSHOTS, SegmentMap, Store, TMP, read_catalogue};
 
 /// Holds the writer's lock, and redb open, for one writing statement.
@@ -70,6 +71,17 @@ impl Writer {
         builder.write(&*self.inner.dir, &file)
     }
 
+    /// Begins a segment of blobs that is published when it is finished; until then it is an unfinished file.
+    ///
+    /// # Errors
+    /// `Refused` for a kind that is no name, `Io`.
+    pub fn stream(&self, kind: &str) -> Result<SegmentStream<'_>> {
+        let number = self.next_segment.fetch_add(1, Ordering::Relaxed);
+        let file = segment_file(number, kind);
+        self.pending().insert(file.clone());
+        SegmentStream::create(&*self.inner.dir, kind, file)
+    }
+
     /// The map of a committed or published segment.
     ///
     /// # Errors
@@ -94,8 +106,8 @@ impl Writer {
         self.is_broken = true;
         self.lock.leave_mark(false);
         dir.sync_dir(SEGMENTS).map_err(at(dir, "sync", SEGMENTS))?;
-        self.manifest.commit(catalogue.generation, &record)?; // the commit point [I10]
-        publish_snapshot(dir, catalogue.generation, &record)?;
+        self.manifest.commit(catalogue.generation, &record)?;
+        publish_snapshot(dir, (catalogue.generation, &record), || self.manifest.publish())?;
         self.is_broken = false;
         self.lock.leave_mark(true);
 
@@ -222,6 +234,7 @@ pub(super) fn rebuild_manifest(dir: &Arc<dyn Dir>) -> Result<u64> {
     }
     let manifest = Manifest::open(dir)?;
     manifest.commit(catalogue.generation, &record)?;
+    manifest.publish()?;
     dir.sync_dir("").map_err(at(&**dir, "sync", ""))?;
     drop(manifest);
     lock.leave_mark(true);
@@ -253,7 +266,7 @@ fn repair_snapshot(dir: &dyn Dir, newest: Option<&(Vec<u8>, Catalogue)>) -> Resu
             return Err(Error::Damaged { path: dir.path().join(SNAPSHOT), block: None, reason });
         }
         (Some(found), Some(_)) if found.generation == committed => {}
-        (_, Some((record, _))) => return publish_snapshot(dir, committed, record),
+        (_, Some((record, _))) => return publish_snapshot(dir, (committed, record), || Ok(())),
         (_, None) => return Ok(()),
     }
     let link = format!("{SNAPSHOTS}/{committed}");
@@ -265,13 +278,18 @@ fn repair_snapshot(dir: &dyn Dir, newest: Option<&(Vec<u8>, Catalogue)>) -> Resu
     if !is_linked {
         unlink_if_there(dir, &link)?;
         dir.link(SNAPSHOT, &link).map_err(at(dir, "link", &link))?;
-        dir.sync_dir(SNAPSHOTS).map_err(at(dir, "sync", SNAPSHOTS))?;
     }
     Ok(())
 }
 
-/// \[I12\]: the record becomes what readers see.
-fn publish_snapshot(dir: &dyn Dir, generation: u64, record: &[u8]) -> Result<()> {
+/// \[I12\]: the record becomes what readers see. `commit` is called when only names are left to change: those of one
+/// directory reach the disk in order, so one sync makes the commit and the snapshot durable, never the snapshot alone.
+/// The link in `snapshots/` need not be durable: opening for writing mends it \[I15\].
+fn publish_snapshot(
+    dir: &dyn Dir,
+    (generation, record): (u64, &[u8]),
+    commit: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     unlink_if_there(dir, SNAPSHOT_TMP)?;
     let file = dir.open(SNAPSHOT_TMP, Access::Create).map_err(at(dir, "create", SNAPSHOT_TMP))?;
     dir.write_at(&file, record, 0).map_err(at(dir, "write", SNAPSHOT_TMP))?;
@@ -279,8 +297,8 @@ fn publish_snapshot(dir: &dyn Dir, generation: u64, record: &[u8]) -> Result<()>
     let link = format!("{SNAPSHOTS}/{generation}");
     unlink_if_there(dir, &link)?;
     dir.link(SNAPSHOT_TMP, &link).map_err(at(dir, "link", &link))?;
+    commit()?;
     dir.rename(SNAPSHOT_TMP, SNAPSHOT).map_err(at(dir, "rename", SNAPSHOT_TMP))?;
-    dir.sync_dir(SNAPSHOTS).map_err(at(dir, "sync", SNAPSHOTS))?;
     dir.sync_dir("").map_err(at(dir, "sync", ""))
 }
 

@@ -67,7 +67,8 @@ fn name(template: &str, code: &ChannelCode, whole: &str, start: Time) -> String 
         civil.second(),
         civil.subsec_nanosecond() / 1000
     );
-    let whole = whole.split('.').map(safe).collect::<Vec<_>>().join(".");
+    let whole: Vec<String> = whole.split('.').map(safe).collect();
+    let whole = whole.join(if whole.iter().all(String::is_empty) { "_" } else { "." });
     let values = [
         safe(&code.network),
         safe(&code.station),
@@ -101,9 +102,9 @@ pub(super) fn write(node: &Node, target: &Target, context: &Context<'_>) -> Resu
     for of_channel in wanted.chunk_by(|a, b| a.rank == b.rank) {
         let Some(first) = of_channel.first() else { continue };
         let Some(part) = archive.parts.get(first.part as usize) else { continue };
-        let channel = part.channel_of(first.row as usize);
-        let code = part.channels.get(channel).map_or(ChannelCode::default(), |c| c.0.clone());
-        let whole = part.code_text(channel);
+        let channel = part.channel_of(first.row as usize)?;
+        let code = part.channels()?.get(channel).map_or(ChannelCode::default(), |c| c.0.clone());
+        let whole = part.code_text(channel)?;
         let mut open: Option<Open> = None;
         let mut give = |step: Step<'_>| -> Result<()> {
             match step {
@@ -270,6 +271,8 @@ mod tests {
         }
         let wrong = template(Path::new("{sta}.sac")).map_err(|e| e.to_string());
         assert!(wrong.is_err_and(|e| e.contains("`{sta}` stands for nothing")));
-        assert!(name("{code}", &ChannelCode::default(), "../../x", start).starts_with("...._"), "no way out");
+        let outside = name("{code}", &ChannelCode::default(), "../../x", start);
+        assert_eq!(outside, ".._.._x", "no way out");
+        assert_eq!(name("{code}/a", &ChannelCode::default(), "..", start), "__/a", "no way out");
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn write(node: &Node, path: &Path, context: &Context<'_>) -> Result<u
     let mut files: BTreeMap<(u32, u32), BTreeSet<usize>> = BTreeMap::new();
     for wanted in selected(node, archive, context)? {
         let row = wanted.row as usize;
-        let file = archive.parts[wanted.part as usize].file_of(row);
+        let file = archive.parts[wanted.part as usize].file_of(row)?;
         files.entry((wanted.part, file)).or_default().insert(row);
     }
     let mut writer = Writer::new(path, Time(now_ns()))?;
@@ -59,8 +59,8 @@ struct LeftOut {
 
 /// The sections of one file, by place.
 fn file_sections(part: &Part, file: u32, rows: &BTreeSet<usize>, left: &mut LeftOut) -> Result<Vec<Section>> {
-    let row = part.file(file);
-    let path = full_path(part, file);
+    let row = part.file(file)?;
+    let path = full_path(part, file)?;
     if !row.format.starts_with("mseed") {
         left.other += rows.len();
         return Ok(vec![]);
@@ -69,14 +69,15 @@ fn file_sections(part: &Part, file: u32, rows: &BTreeSet<usize>, left: &mut Left
         left.unnamed += rows.len();
         return Ok(vec![]);
     };
+    let channels = part.channels()?;
     let mut records: Vec<(usize, Record)> = vec![];
     for &segment in rows {
-        let channel = part.channel_of(segment);
-        if part.segment(segment).sampling_rate <= 0.0 {
+        let channel = part.channel_of(segment)?;
+        if part.segment(segment)?.sampling_rate <= 0.0 {
             left.no_series += 1;
             continue;
         }
-        if part.channels[channel].0 == ChannelCode::default() {
+        if channels[channel].0 == ChannelCode::default() {
             left.unnamed += 1;
             continue;
         }
@@ -91,7 +92,7 @@ fn file_sections(part: &Part, file: u32, rows: &BTreeSet<usize>, left: &mut Left
     };
     let modified_s = Some(row.mtime_ns.div_euclid(1_000_000_000));
     let stretches = records.chunk_by(same).map(|run| {
-        let code = part.channels[run[0].0].0.clone();
+        let code = channels[run[0].0].0.clone();
         let records: Vec<Record> = run.iter().map(|(_, r)| Record { stream: 0, ..*r }).collect();
         Section { code, filename: filename.to_owned(), modified_s, ..section(records) }
     });

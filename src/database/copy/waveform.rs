@@ -57,11 +57,11 @@ fn are_mseed(wanted: &[Wanted], archive: &Archive) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for at in wanted {
         let Some(part) = archive.parts.get(at.part as usize) else { continue };
-        let file = part.file_of(at.row as usize);
+        let file = part.file_of(at.row as usize)?;
         if !seen.insert((at.part, file)) {
             continue;
         }
-        let row = part.file(file);
+        let row = part.file(file)?;
         if !row.format.starts_with("mseed") {
             let path = String::from_utf8_lossy(&row.path).into_owned();
             return Err(Error::refused(

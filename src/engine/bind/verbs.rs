@@ -34,12 +34,15 @@ impl Binder<'_> {
     pub fn verb(&self, verb: &Verb, span: Span) -> Result<(Node, String)> {
         match verb {
             Verb::Gaps { codes, during, longer, tolerance, drift } => {
+                let tolerance_samples = self.samples(tolerance.as_ref(), ("TOLERANCE", 0.5))?;
+                // a step that is tolerated is no drift by itself
+                let drift_default = tolerance_samples.max(1.0);
                 let plan = Plan::Gaps {
                     codes: self.codes(codes)?,
                     during: self.during(during.as_ref())?,
                     longer_ns: self.duration(longer.as_ref(), ("LONGER", "s"))?.unwrap_or(0),
-                    tolerance_samples: self.samples(tolerance.as_ref(), ("TOLERANCE", 0.5))?,
-                    drift_samples: self.samples(drift.as_ref(), ("DRIFT", 1.0))?,
+                    tolerance_samples,
+                    drift_samples: self.samples(drift.as_ref(), ("DRIFT", drift_default))?,
                 };
                 Ok((Node { plan, columns: columns_of(archive::gaps_schema()) }, "gaps".to_owned()))
             }

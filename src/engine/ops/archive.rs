@@ -1,9 +1,11 @@
 //! The two tables of a waveform archive, and the verbs that look at a channel's time line: GAPS and COVERAGE.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
 use arrow_array::{
     ArrayRef, DurationNanosecondArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
     UInt32Array,
@@ -14,7 +16,7 @@ use crate::engine::bind::Context;
 use crate::engine::expr::arrow_error;
 use crate::engine::tables::{built_in_schema, shown_bytes};
 use crate::error::{Error, Result};
-use crate::index::archive::{Archive, Part};
+use crate::index::archive::{Archive, FileReader, Part};
 use crate::index::time::{self, Bin, Interval};
 use crate::model::station::{ChannelCode, Pattern};
 use crate::model::table::{Batch, Column, Schema, Type};
@@ -41,18 +43,64 @@ fn times(values: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampNanosecondArray::from(values).with_timezone("UTC"))
 }
 
+/// Rows that one thread makes at a time.
+const CHUNK_ROWS: usize = 8192;
+
+/// Parts cut into ranges of rows.
+fn chunks_of(archive: &Archive, count: fn(&Part) -> usize) -> Vec<(usize, Range<usize>)> {
+    let parts = archive.parts.iter().enumerate();
+    let cut = |(number, part): (usize, &Part)| {
+        let rows = count(part);
+        (0..rows).step_by(CHUNK_ROWS).map(move |at| (number, at..rows.min(at + CHUNK_ROWS))).collect()
+    };
+    parts.flat_map::<Vec<_>, _>(cut).collect()
+}
+
+/// Calls with each file of a range.
+fn each_file(
+    part: &Part,
+    range: Range<usize>,
+    mut with: impl FnMut(&mut FileReader<'_>, u32) -> Result<()>,
+) -> Result<()> {
+    let mut files = part.files_from(range.start as u32)?;
+    while let Some((file, ..)) = files.current().filter(|c| (c.0 as usize) < range.end) {
+        with(&mut files, file)?;
+        files.advance()?;
+    }
+    Ok(())
+}
+
 /// Rows of `files`, by path.
 pub fn files(archive: &Archive) -> Result<Batch> {
-    let mut alive: Vec<(&Part, u32)> = vec![];
-    for part in &archive.parts {
-        alive.extend((0..part.file_count() as u32).filter(|f| part.is_alive(*f)).map(|f| (part, f)));
+    let chunks: Vec<(Vec<Vec<u8>>, Batch)> = chunks_of(archive, Part::file_count)
+        .into_par_iter()
+        .map(|(number, range)| files_chunk(&archive.parts[number], range))
+        .collect::<Result<_>>()?;
+    let schema = built_in_schema("files").arrow();
+    let batch = arrow_select::concat::concat_batches(&schema, chunks.iter().map(|c| &c.1));
+    let batch = batch.map_err(arrow_error)?;
+    // the files of one part lie in the order of their paths
+    let paths: Vec<&Vec<u8>> = chunks.iter().flat_map(|c| &c.0).collect();
+    if paths.is_sorted() {
+        return Ok(batch);
     }
-    alive.sort_by(|a, b| (a.0.path(a.1), &a.0.source).cmp(&(b.0.path(b.1), &b.0.source)));
+    let sources = batch.column(1).as_string::<i32>();
+    let mut order: Vec<u32> = (0..paths.len() as u32).collect();
+    order.par_sort_by_key(|&at| (paths[at as usize], sources.value(at as usize)));
+    arrow_select::take::take_record_batch(&batch, &UInt32Array::from(order)).map_err(arrow_error)
+}
+
+/// Paths and rows of the living files of a range.
+fn files_chunk(part: &Part, range: Range<usize>) -> Result<(Vec<Vec<u8>>, Batch)> {
     let mut text = Texts::default();
     let mut ints: [Vec<Option<i64>>; 5] = Default::default();
     let (mut mtimes, mut ctimes) = (vec![], vec![]);
-    for (part, file) in alive {
-        let row = part.file(file);
+    let mut paths = vec![];
+    each_file(part, range, |files, file| {
+        if !part.is_alive(file) {
+            return Ok(());
+        }
+        let row = files.row()?;
         text.push(0, Some(&shown_bytes(&row.path)));
         text.push(1, Some(&part.source));
         text.push(2, Some(&row.format).filter(|f| !f.is_empty()).map(String::as_str));
@@ -63,7 +111,9 @@ pub fn files(archive: &Archive) -> Result<Batch> {
         let values =
             [Some(row.size), Some(row.inode), row.bad_offset, Some(row.records), Some(row.bytes_skipped)];
         ints.iter_mut().zip(values).for_each(|(column, value)| column.push(value.map(|v| v as i64)));
-    }
+        paths.push(row.path);
+        Ok(())
+    })?;
     let [size, inode, bad_offset, records, skipped] = ints.map(|c| Arc::new(Int64Array::from(c)) as ArrayRef);
     let columns = vec![
         text.take(0),
@@ -79,47 +129,50 @@ pub fn files(archive: &Archive) -> Result<Batch> {
         records,
         skipped,
     ];
-    Batch::try_new(built_in_schema("files").arrow(), columns).map_err(arrow_error)
+    let batch = Batch::try_new(built_in_schema("files").arrow(), columns).map_err(arrow_error)?;
+    Ok((paths, batch))
 }
 
-/// A living segment: rank of its code among all codes, start, part, row.
-type Place = (u32, i64, u32, u32);
+/// A living segment: rank of its code among all codes, its file among those of all parts, its part.
+struct Living {
+    rank: u32,
+    file: u32,
+    part: u32,
+    segment: time::Segment,
+}
 
 /// Rows of `segments`, by code, start, path and offset. Texts that many rows share are made once and taken by number.
 pub fn segments(archive: &Archive) -> Result<Batch> {
     let parts = &archive.parts;
-    let channels: Vec<(usize, usize)> = parts
-        .iter()
-        .enumerate()
-        .flat_map(|(p, part)| (0..part.channels.len()).map(move |c| (p, c)))
-        .collect();
-    let codes: Vec<String> = channels.iter().map(|(p, c)| parts[*p].code_text(*c)).collect();
-    let first_channel = firsts(parts.iter().map(|p| p.channels.len()));
+    let mut channels: Vec<&(ChannelCode, String)> = vec![];
+    let (mut codes, mut first_channel) = (vec![], vec![]);
+    for part in parts {
+        first_channel.push(channels.len() as u32);
+        channels.extend(part.channels()?);
+        for channel in 0..part.channel_count() {
+            codes.push(part.code_text(channel)?);
+        }
+    }
     let first_file = firsts(parts.iter().map(Part::file_count));
-    let places = segment_places(archive, &codes, &first_channel);
-    let numbers = |of: &(dyn Fn(&Place) -> u32 + Sync)| -> UInt32Array {
-        places.par_iter().map(of).collect::<Vec<u32>>().into()
+    let (paths, path_ranks) = all_paths(archive)?;
+    let rows = living(archive, (&codes, &first_channel), (&first_file, &path_ranks))?;
+    let numbers = |of: &(dyn Fn(&Living) -> u32 + Sync)| -> UInt32Array {
+        rows.par_iter().map(of).collect::<Vec<u32>>().into()
     };
-    let channel = numbers(&|at| {
-        let part = &parts[at.2 as usize];
-        first_channel[at.2 as usize] + part.channel_of(at.3 as usize) as u32
-    });
-    let file = numbers(&|at| first_file[at.2 as usize] + parts[at.2 as usize].file_of(at.3 as usize));
+    let channel = numbers(&|row| first_channel[row.part as usize] + row.segment.stream);
     let taken = |texts: StringArray, rows: &UInt32Array| {
         arrow_select::take::take(&texts, rows, None).map_err(arrow_error)
     };
     // A whole identifier that is no FDSN one has no parts.
     let part_of_code = |pick: fn(&ChannelCode) -> &String| -> StringArray {
-        let texts = channels.iter().map(|(p, c)| &parts[*p].channels[*c].0);
+        let texts = channels.iter().map(|c| &c.0);
         texts.map(|code| Some(pick(code).as_str()).filter(|_| *code != ChannelCode::default())).collect()
     };
-    let paths = parts.iter().flat_map(|p| (0..p.file_count() as u32).map(|f| shown_bytes(p.path(f))));
     let sources = parts.iter().map(|p| Some(p.source.as_str())).collect::<StringArray>();
-    let rows: Vec<time::Segment> =
-        places.par_iter().map(|at| parts[at.2 as usize].segment(at.3 as usize)).collect();
-    let int = |of: fn(&time::Segment) -> i64| rows.par_iter().map(of).collect::<Vec<i64>>();
+    let int =
+        |of: fn(&time::Segment) -> i64| rows.par_iter().map(|row| of(&row.segment)).collect::<Vec<i64>>();
     let float = |of: fn(&time::Segment) -> f64| -> ArrayRef {
-        Arc::new(Float64Array::from(rows.par_iter().map(of).collect::<Vec<f64>>()))
+        Arc::new(Float64Array::from(rows.par_iter().map(|row| of(&row.segment)).collect::<Vec<f64>>()))
     };
     let columns: Vec<ArrayRef> = vec![
         taken(StringArray::from_iter_values(&codes), &channel)?,
@@ -131,12 +184,12 @@ pub fn segments(archive: &Archive) -> Result<Batch> {
         times(int(|s| s.end.0)),
         float(|s| s.sampling_rate),
         Arc::new(Int64Array::from(int(|s| s.npts as i64))),
-        taken(qualities(), &rows.iter().map(quality).collect())?,
+        taken(qualities(), &rows.iter().map(|row| quality(&row.segment)).collect())?,
         float(|s| s.drift_s),
-        taken(StringArray::from_iter_values(paths), &file)?,
+        taken(paths, &numbers(&|row| row.file))?,
         Arc::new(Int64Array::from(int(|s| s.byte_offset as i64))),
         Arc::new(Int64Array::from(int(|s| s.bytes as i64))),
-        taken(sources, &numbers(&|at| at.2))?,
+        taken(sources, &numbers(&|row| row.part))?,
     ];
     Batch::try_new(built_in_schema("segments").arrow(), columns).map_err(arrow_error)
 }
@@ -151,34 +204,66 @@ fn firsts(counts: impl Iterator<Item = usize>) -> Vec<u32> {
     counts.scan(0, before).collect()
 }
 
+/// Paths of all files of all parts, and their ranks by path and source; without ranks where the order is that.
+fn all_paths(archive: &Archive) -> Result<(StringArray, Vec<u32>)> {
+    let chunks: Vec<Vec<Vec<u8>>> = chunks_of(archive, Part::file_count)
+        .into_par_iter()
+        .map(|(number, range)| {
+            let mut paths = Vec::with_capacity(range.len());
+            each_file(&archive.parts[number], range, |files, _| {
+                paths.extend(files.current().map(|c| c.1.to_vec()));
+                Ok(())
+            })?;
+            Ok(paths)
+        })
+        .collect::<Result<_>>()?;
+    let paths: Vec<&Vec<u8>> = chunks.iter().flatten().collect();
+    let shown = StringArray::from_iter_values(paths.iter().map(|p| shown_bytes(p)));
+    if paths.is_sorted() {
+        return Ok((shown, vec![]));
+    }
+    let sources: Vec<&str> =
+        archive.parts.iter().flat_map(|p| std::iter::repeat_n(p.source.as_str(), p.file_count())).collect();
+    let mut order: Vec<u32> = (0..paths.len() as u32).collect();
+    order.par_sort_by_key(|&at| (paths[at as usize], sources[at as usize]));
+    let mut ranks = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(rank, &at)| ranks[at as usize] = rank as u32);
+    Ok((shown, ranks))
+}
+
 /// The living segments in the order of the table. Those of one part lie in it already.
-fn segment_places(archive: &Archive, codes: &[String], first_channel: &[u32]) -> Vec<Place> {
+fn living(
+    archive: &Archive,
+    (codes, first_channel): (&[String], &[u32]),
+    (first_file, path_ranks): (&[u32], &[u32]),
+) -> Result<Vec<Living>> {
     let mut sorted: Vec<&String> = codes.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
     let ranks: Vec<u32> =
         codes.iter().map(|c| sorted.binary_search(&c).map_or(0, |rank| rank as u32)).collect();
-    let mut places: Vec<Place> = vec![];
-    for (p, part) in archive.parts.iter().enumerate() {
-        let of_part = (0..part.segment_count()).into_par_iter().with_min_len(4096);
-        places.par_extend(of_part.filter(|row| part.is_alive(part.file_of(*row))).map(|row| {
-            let rank = ranks[first_channel[p] as usize + part.channel_of(row)];
-            (rank, part.start_of(row), p as u32, row as u32)
-        }));
+    let chunks: Vec<Vec<Living>> = chunks_of(archive, Part::segment_count)
+        .into_par_iter()
+        .map(|(number, range)| {
+            let part = &archive.parts[number];
+            let mut rows = Vec::with_capacity(range.len());
+            part.each_segment(range, |_, file, segment| {
+                if part.is_alive(file) {
+                    let rank = ranks[(first_channel[number] + segment.stream) as usize];
+                    rows.push(Living { rank, file: first_file[number] + file, part: number as u32, segment });
+                }
+                Ok(())
+            })?;
+            Ok(rows)
+        })
+        .collect::<Result<_>>()?;
+    let mut rows: Vec<Living> = chunks.into_iter().flatten().collect();
+    let file = |row: &Living| path_ranks.get(row.file as usize).copied().unwrap_or(row.file);
+    let order = |row: &Living| (row.rank, row.segment.start, file(row), row.segment.byte_offset);
+    if !rows.is_sorted_by_key(order) {
+        rows.par_sort_by_key(order);
     }
-    let by_file = |at: &Place| {
-        let part = &archive.parts[at.2 as usize];
-        (
-            part.path(part.file_of(at.3 as usize)),
-            part.segment(at.3 as usize).byte_offset,
-            part.source.as_str(),
-        )
-    };
-    let order = |a: &Place, b: &Place| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| by_file(a).cmp(&by_file(b)));
-    if !places.is_sorted_by(|a, b| order(a, b).is_le()) {
-        places.par_sort_by(order);
-    }
-    places
+    Ok(rows)
 }
 
 /// Every quality letter, then every publication version of miniSEED 3.
@@ -197,34 +282,53 @@ fn quality(segment: &time::Segment) -> Option<u32> {
 }
 
 /// Intervals of every channel that the pattern selects, by code, each sorted by start.
-fn time_lines(archive: &Archive, codes: &Pattern) -> BTreeMap<String, Vec<Interval>> {
-    let mut lines: BTreeMap<String, Vec<Interval>> = BTreeMap::new();
+fn time_lines(archive: &Archive, codes: &Pattern) -> Result<BTreeMap<String, Vec<Interval>>> {
+    let mut wanted = vec![];
     for part in &archive.parts {
-        let wanted: Vec<bool> = part.channels.iter().map(|(code, _)| codes.matches_code(code)).collect();
-        for row in 0..part.segment_count() {
-            let channel = part.channel_of(row);
-            let file = part.file_of(row);
-            if !wanted[channel] || !part.is_alive(file) || part.state(file) == "no_time" {
-                continue;
+        for (channel, (code, _)) in part.channels()?.iter().enumerate() {
+            if codes.matches_code(code) {
+                wanted.push((part, channel));
             }
-            let s = part.segment(row);
-            let interval =
-                Interval { start: s.start, end: s.end, sampling_rate: s.sampling_rate, drift_s: s.drift_s };
-            lines.entry(part.code_text(channel)).or_default().push(interval);
         }
     }
+    let found: Vec<(String, Vec<Interval>)> = wanted
+        .into_par_iter()
+        .map(|(part, channel)| {
+            let mut line = vec![];
+            part.each_segment(part.run(channel)?, |_, file, s| {
+                if part.is_alive(file) && part.state(file)? != "no_time" {
+                    line.push(Interval {
+                        start: s.start,
+                        end: s.end,
+                        sampling_rate: s.sampling_rate,
+                        drift_s: s.drift_s,
+                    });
+                }
+                Ok(())
+            })?;
+            Ok((part.code_text(channel)?, line))
+        })
+        .collect::<Result<_>>()?;
+    let mut lines: BTreeMap<String, Vec<Interval>> = BTreeMap::new();
+    for (code, line) in found.into_iter().filter(|f| !f.1.is_empty()) {
+        lines.entry(code).or_default().extend(line);
+    }
     lines.values_mut().for_each(|l| l.sort_by_key(|i| (i.start, i.end)));
-    lines
+    Ok(lines)
 }
 
-fn selected(archive: &Archive, codes: &Pattern, context: &Context<'_>) -> BTreeMap<String, Vec<Interval>> {
-    let lines = time_lines(archive, codes);
+fn selected(
+    archive: &Archive,
+    codes: &Pattern,
+    context: &Context<'_>,
+) -> Result<BTreeMap<String, Vec<Interval>>> {
+    let lines = time_lines(archive, codes)?;
     if lines.is_empty() {
         context.notices.warn(
             "no channel matches the pattern (SELECT DISTINCT code FROM segments lists them)".to_owned(),
         );
     }
-    lines
+    Ok(lines)
 }
 
 /// Columns of GAPS.
@@ -251,7 +355,7 @@ pub fn gaps(
     let mut text = Texts::default();
     let mut ints: [Vec<i64>; 3] = Default::default();
     let (mut samples, mut rates) = (vec![], vec![]);
-    for (code, line) in selected(archive, of.0, context) {
+    for (code, line) in selected(archive, of.0, context)? {
         for gap in time::breaks(&line, bounds, of.1) {
             let length = gap.end.0.saturating_sub(gap.start.0);
             if length < longer_ns {
@@ -302,7 +406,7 @@ pub fn coverage(
     let mut floats: [Vec<f64>; 2] = Default::default();
     let mut counts = vec![];
     let (mut channels, mut covered_s, mut span_s) = (0, 0.0, 0.0);
-    for (code, line) in selected(archive, codes, context) {
+    for (code, line) in selected(archive, codes, context)? {
         let data = line.iter().filter(|i| i.sampling_rate > 0.0);
         let reach = during.or(data.clone().map(|i| i.start).min().zip(data.map(|i| i.end).max()));
         let Some((from, to)) = reach else { continue };

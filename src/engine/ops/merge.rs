@@ -44,7 +44,7 @@ struct Cursor<'a> {
     part: &'a Part,
     order: usize,
     npts: u64,
-    path: &'a [u8],
+    path: Vec<u8>,
     file: u32,
     /// Stretches of it, by start.
     wanted: &'a [Wanted],
@@ -88,10 +88,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// The order of preference among copies: quality or version, the longer unbroken run, the path.
-    fn preference(&self, record: &Record) -> (Reverse<(u8, u64)>, &'a [u8], usize) {
+    fn preference(&self, record: &Record) -> (Reverse<(u8, u64)>, &[u8], usize) {
         let version =
             if record.quality == 0 { record.publication_version } else { rank_of_quality(record.quality) };
-        (Reverse((version, self.npts)), self.path, self.order)
+        (Reverse((version, self.npts)), &self.path, self.order)
     }
 }
 
@@ -140,7 +140,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// A record map that does not read.
-    pub fn next(&mut self) -> Result<Option<Pick>> {
+    pub fn next_pick(&mut self) -> Result<Option<Pick>> {
         self.open_until(None)?;
         let Some(mut first) = self.active.pop() else { return Ok(None) };
         let Some(record) = first.records.pop_front() else { return Ok(None) };
@@ -201,15 +201,15 @@ impl<'a> Merge<'a> {
             let (wanted, rest) = self.rest.split_at(self.rest.iter().take_while(same).count());
             self.rest = rest;
             let Some(part) = self.archive.parts.get(next.part as usize) else { continue };
-            let segment = part.segment(next.row as usize);
+            let segment = part.segment(next.row as usize)?;
             let chunks = segment.bytes / LEAST_RECORD_BYTES / CHUNK_RECORDS + 1;
             let span_ns = segment.end.0.saturating_sub(segment.start.0);
-            let file = part.file_of(next.row as usize);
+            let file = part.file_of(next.row as usize)?;
             let mut cursor = Cursor {
                 part,
                 order: self.opened,
                 npts: segment.npts,
-                path: part.path(file),
+                path: part.path(file)?,
                 file,
                 wanted,
                 next: Some((0, next.span.0)),

@@ -58,7 +58,7 @@ pub fn pieces(
 ) -> Result<Vec<String>> {
     let mut joiner = Joiner { give, current: None, bounds: Bounds::default() };
     let mut failed = vec![];
-    for claim in claims(archive, wanted) {
+    for claim in claims(archive, wanted)? {
         context.cancel.check()?;
         let Some(part) = archive.parts.get(claim.part as usize) else { continue };
         if let Err(error) = read(part, &claim, context, &mut joiner) {
@@ -74,18 +74,18 @@ pub fn pieces(
 }
 
 /// The stretches that answer, in order of time.
-fn claims(archive: &Archive, wanted: &[Wanted]) -> Vec<Claim> {
-    let mut listed: Vec<(Wanted, Segment, &[u8])> = vec![];
+fn claims(archive: &Archive, wanted: &[Wanted]) -> Result<Vec<Claim>> {
+    let mut listed: Vec<(Wanted, Segment, Vec<u8>)> = vec![];
     for at in wanted {
         let Some(part) = archive.parts.get(at.part as usize) else { continue };
-        let segment = part.segment(at.row as usize);
+        let segment = part.segment(at.row as usize)?;
         if segment.sampling_rate > 0.0 {
-            listed.push((*at, segment, part.path(part.file_of(at.row as usize))));
+            listed.push((*at, segment, part.path(part.file_of(at.row as usize)?)?));
         }
     }
     let version =
         |s: &Segment| if s.quality == 0 { s.publication_version } else { rank_of_quality(s.quality) };
-    listed.sort_by_key(|(at, s, path)| (Reverse((version(s), s.npts)), *path, at.span.0));
+    listed.sort_by_cached_key(|(at, s, path)| (Reverse((version(s), s.npts)), path.clone(), at.span.0));
     // spans that are answered: start to end
     let mut taken: BTreeMap<Time, Time> = BTreeMap::new();
     let mut claims = vec![];
@@ -97,7 +97,7 @@ fn claims(archive: &Archive, wanted: &[Wanted]) -> Vec<Claim> {
         take(&mut taken, at.span);
     }
     claims.sort_by_key(|c| c.span);
-    claims
+    Ok(claims)
 }
 
 /// What of a span is not taken, by the sample that each instant is nearest to.
@@ -130,9 +130,9 @@ fn take(taken: &mut BTreeMap<Time, Time>, span: (Time, Time)) {
 /// Decodes the samples of a claim.
 fn read(part: &Part, claim: &Claim, context: &Context<'_>, joiner: &mut Joiner<'_>) -> Result<()> {
     let row = claim.row as usize;
-    let segment = part.segment(row);
-    let code = &part.channels.get(part.channel_of(row)).cloned().unwrap_or_default().0;
-    let mut source = Source::open(&full_path(part, part.file_of(row)), vec![])?;
+    let segment = part.segment(row)?;
+    let code = &part.channels()?.get(part.channel_of(row)?).cloned().unwrap_or_default().0;
+    let mut source = Source::open(&full_path(part, part.file_of(row)?)?, vec![])?;
     let span_ns = segment.end.0.saturating_sub(segment.start.0);
     let chunks = segment.bytes / LEAST_RECORD_BYTES / CHUNK_RECORDS + 1;
     let width_ns = (span_ns / i64::try_from(chunks).unwrap_or(i64::MAX)).max(1);

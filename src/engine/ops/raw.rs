@@ -69,7 +69,7 @@ pub fn write_records(
             context.cancel.check()?;
             let mut picks = Vec::with_capacity(PICKS);
             while picks.len() < PICKS
-                && let Some(pick) = merge.next()?
+                && let Some(pick) = merge.next_pick()?
             {
                 writer.stats.overlapping += u64::from(overlaps(&pick, &mut reached));
                 picks.push(pick);
@@ -212,6 +212,7 @@ impl Files<'_> {
             Some(place) => place,
             None => {
                 let path = self.archive.parts.get(at.part as usize).map(|p| full_path(p, at.file));
+                let path = path.transpose()?;
                 let buffer =
                     if self.open.len() < OPEN_FILES { vec![] } else { self.open.remove(0).1.into_buffer() };
                 self.open.push((key, Source::open(&path.unwrap_or_default(), buffer)?));
@@ -239,7 +240,7 @@ impl Files<'_> {
     fn check(&mut self, at: &Located, bytes: &[u8]) -> std::result::Result<(), String> {
         let Some(part) = self.archive.parts.get(at.part as usize) else { return Ok(()) };
         let complain = |reason: String| {
-            let path = full_path(part, at.file);
+            let path = full_path(part, at.file).unwrap_or_default();
             format!("{}: at byte {}: {reason}", path.display(), at.record.offset)
         };
         let name = same::check(bytes, &at.record).map_err(complain)?;
@@ -252,7 +253,8 @@ impl Files<'_> {
             };
             self.names.insert(raw.to_vec(), code);
         }
-        let wanted = part.code_text(part.channel_of(at.row as usize));
+        let wanted = part.channel_of(at.row as usize).and_then(|channel| part.code_text(channel));
+        let wanted = wanted.map_err(|e| e.to_string())?;
         match self.names.get(raw) {
             Some(code) if *code == wanted => Ok(()),
             _ => Err(complain("a record of another channel stands there now".to_owned())),

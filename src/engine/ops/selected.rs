@@ -1,7 +1,7 @@
 //! The segments that the rows of a query name, for COPY ... FORMAT mseed and sac: found by source, path and byte
 //! offset, cut to the start and end of the row, in the order of channel and time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringArray};
@@ -109,7 +109,10 @@ impl Requests<'_> {
             }
             let name = (sources.value(row).to_owned(), paths.value(row).to_owned());
             let archive = self.archive;
-            let place = *self.files.entry(name.clone()).or_insert_with(|| file_named(archive, &name));
+            let place = match self.files.get(&name) {
+                Some(place) => *place,
+                None => *self.files.entry(name.clone()).or_insert(file_named(archive, &name)?),
+            };
             match (place, u64::try_from(offsets.value(row))) {
                 (Some((part, file)), Ok(byte_offset)) => {
                     let span = (Time(starts.value(row)), Time(ends.value(row)));
@@ -123,65 +126,66 @@ impl Requests<'_> {
 }
 
 /// Part and file of a path as the tables show it.
-fn file_named(archive: &Archive, name: &(String, String)) -> Option<(u32, u32)> {
-    let parts = archive.parts.iter().enumerate().filter(|(_, part)| part.source == name.0);
-    let mut found = parts.filter_map(|(at, part)| Some((at as u32, file_of_path(part, &name.1)?)));
-    found.find(|(part, file)| archive.parts.get(*part as usize).is_some_and(|p| p.is_alive(*file)))
+fn file_named(archive: &Archive, name: &(String, String)) -> Result<Option<(u32, u32)>> {
+    for (at, part) in archive.parts.iter().enumerate().filter(|(_, part)| part.source == name.0) {
+        if let Some(file) = file_of_path(part, &name.1)?.filter(|f| part.is_alive(*f)) {
+            return Ok(Some((at as u32, file)));
+        }
+    }
+    Ok(None)
 }
 
 /// The file of a part by the path that is shown: files lie in the order of the raw bytes.
-fn file_of_path(part: &Part, shown: &str) -> Option<u32> {
-    let count = part.file_count() as u32;
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if part.path(middle) < shown.as_bytes() { low = middle + 1 } else { high = middle }
-    }
-    if low < count && part.path(low) == shown.as_bytes() {
-        return Some(low);
+fn file_of_path(part: &Part, shown: &str) -> Result<Option<u32>> {
+    let first = part.lower_bound(shown.as_bytes())?;
+    if (first as usize) < part.file_count() && part.path(first)? == shown.as_bytes() {
+        return Ok(Some(first));
     }
     // bytes that are no UTF-8 are shown otherwise
-    let escaped = |file: &u32| {
-        let raw = part.path(*file);
-        std::str::from_utf8(raw).is_err() && shown_bytes(raw) == shown
-    };
-    shown.contains("\\x").then(|| (0..count).find(escaped)).flatten()
+    if shown.contains("\\x") {
+        let mut files = part.files_from(0)?;
+        while let Some((file, raw, _)) = files.current() {
+            if std::str::from_utf8(raw).is_err() && shown_bytes(raw) == shown {
+                return Ok(Some(file));
+            }
+            files.advance()?;
+        }
+    }
+    Ok(None)
 }
 
-/// The segments of the requests. The segments of each part are gone over once.
+/// The segments of the requests. The pages of each part are gone over once.
 fn found(mut requests: Vec<Request>, archive: &Archive) -> Result<Vec<Wanted>> {
     requests.sort_unstable();
-    let codes: BTreeSet<String> = {
-        let parts = requests.iter().map(|r| r.part).collect::<BTreeSet<u32>>();
-        let parts = parts.into_iter().filter_map(|p| archive.parts.get(p as usize));
-        parts.flat_map(|p| (0..p.channels.len()).map(|c| p.code_text(c))).collect()
-    };
+    let mut codes = BTreeSet::new();
+    let parts = requests.iter().map(|r| r.part).collect::<BTreeSet<u32>>();
+    for part in parts.into_iter().filter_map(|p| archive.parts.get(p as usize)) {
+        for channel in 0..part.channel_count() {
+            codes.insert(part.code_text(channel)?);
+        }
+    }
     let ranks: HashMap<&str, u32> = codes.iter().map(String::as_str).zip(0..).collect();
     let mut wanted = Vec::with_capacity(requests.len());
     for of_part in requests.chunk_by(|a, b| a.part == b.part) {
         let Some(part) = of_part.first().and_then(|r| archive.parts.get(r.part as usize)) else { continue };
-        let rank: Vec<u32> = (0..part.channels.len())
-            .map(|c| ranks.get(part.code_text(c).as_str()).copied().unwrap_or(0))
-            .collect();
-        let (mut met, mut at) = (0, 0);
-        for row in 0..part.segment_count() {
-            let file = part.file_of(row);
-            let first = of_part.partition_point(|r| r.file < file);
-            if of_part.get(first).is_none_or(|r| r.file != file) {
-                continue;
-            }
-            let segment = part.segment(row);
-            let key = |r: &Request| (r.file, r.byte_offset);
-            let first = of_part.partition_point(|r| key(r) < (file, segment.byte_offset));
-            let of_row = of_part.get(first..).unwrap_or_default().iter();
-            for request in of_row.take_while(|r| key(r) == (file, segment.byte_offset)) {
-                met += 1;
-                at = at.max(first + 1);
-                let span = clipped(request.span, &segment);
-                let rank = rank.get(part.channel_of(row)).copied().unwrap_or(0);
-                let wanted_row =
-                    Wanted { rank, segment_start: segment.start, part: request.part, row: row as u32, span };
-                wanted.extend((span.0 < span.1).then_some(wanted_row));
+        let files: HashSet<u32> = of_part.iter().map(|r| r.file).collect();
+        let mut met = 0;
+        for (file, rows) in part.segments_of(&files)? {
+            for row in rows {
+                let key = |r: &Request| (r.file, r.byte_offset);
+                let at = (file, part.offset_of(row)?);
+                let first = of_part.partition_point(|r| key(r) < at);
+                let of_row = of_part.get(first..).unwrap_or_default().iter();
+                for request in of_row.take_while(|r| key(r) == at) {
+                    met += 1;
+                    let segment = part.segment(row)?;
+                    let span = clipped(request.span, &segment);
+                    let code = part.code_text(segment.stream as usize)?;
+                    let rank = ranks.get(code.as_str()).copied().unwrap_or(0);
+                    let (part, segment_start) = (request.part, segment.start);
+                    let row = Wanted { rank, segment_start, part, row: row as u32, span };
+                    wanted.extend((span.0 < span.1).then_some(row));
+                }
             }
         }
         if met < of_part.len() {

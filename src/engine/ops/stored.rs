@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::waveform::source::Source;
 use crate::format::waveform::{self, Encoding, Record, expand, flags, same, sample_time};
 use crate::index::archive::{Archive, Part};
-use crate::index::time::decode_records;
+use crate::index::time::Segment;
 use crate::model::time::Time;
 
 /// Looks up segments by station and reads their records.
@@ -21,7 +21,6 @@ pub struct StoredWaveforms<'a> {
     archive: &'a Archive,
     /// Segments of each station, by start; place of the part and row in it.
     by_station: HashMap<&'a str, Vec<Entry>>,
-    paths: HashMap<(u32, u32), Arc<Path>>,
     /// Files that were read last, with the records that were decoded last.
     open: Mutex<Vec<OpenFile>>,
     bytes_read: AtomicU64,
@@ -56,23 +55,24 @@ struct Entry {
 
 impl<'a> StoredWaveforms<'a> {
     /// Over every living file of an archive that has a time.
-    pub fn new(archive: &'a Archive) -> Self {
+    ///
+    /// # Errors
+    /// `Damaged`.
+    pub fn new(archive: &'a Archive) -> Result<Self> {
         let mut by_station: HashMap<&str, Vec<Entry>> = HashMap::new();
-        let mut paths = HashMap::new();
         for (number, part) in archive.parts.iter().enumerate() {
-            for row in 0..part.segment_count() {
-                let file = part.file_of(row);
-                let segment = part.segment(row);
-                let is_series = segment.sampling_rate > 0.0 && part.state(file) != "no_time";
-                if !part.is_alive(file) || !is_series {
-                    continue;
-                }
-                let Some((code, _)) = part.channels.get(part.channel_of(row)) else { continue };
+            let channels = part.channels()?;
+            part.each_segment(0..part.segment_count(), |row, file, segment| {
+                let is_series = segment.sampling_rate > 0.0 && part.state(file)? != "no_time";
+                let channel = channels.get(segment.stream as usize);
+                let Some((code, _)) = channel.filter(|_| part.is_alive(file) && is_series) else {
+                    return Ok(());
+                };
                 let (start, end) = (segment.start, segment.end);
                 let entry = Entry { part: number as u32, row: row as u32, start, end, reach: end };
                 by_station.entry(code.station.as_str()).or_default().push(entry);
-                paths.entry((number as u32, file)).or_insert_with(|| Arc::from(full_path(part, file)));
-            }
+                Ok(())
+            })?;
         }
         for entries in by_station.values_mut() {
             entries.sort_by_key(|e| (e.start, e.end, e.part, e.row));
@@ -84,7 +84,7 @@ impl<'a> StoredWaveforms<'a> {
         }
         let open = Mutex::new(vec![]);
         let (bytes_read, records_decoded) = (AtomicU64::new(0), AtomicU64::new(0));
-        StoredWaveforms { archive, by_station, paths, open, bytes_read, records_decoded }
+        Ok(StoredWaveforms { archive, by_station, open, bytes_read, records_decoded })
     }
 
     /// Bytes read from files, and records decoded, since this was made.
@@ -114,11 +114,11 @@ impl<'a> StoredWaveforms<'a> {
     /// The samples of miniSEED records, in the order given.
     fn decoded(&self, part: &Part, stretch: &Stretch, records: &[Record]) -> Result<Vec<Piece>> {
         let row = (stretch.row & u64::from(u32::MAX)) as usize;
-        let place = ((stretch.row >> 32) as u32, part.file_of(row));
+        let place = ((stretch.row >> 32) as u32, part.file_of(row)?);
         let mut file = self.take(place, &stretch.path)?;
         let known = |file: &OpenFile, r: &Record| file.decoded.iter().any(|(offset, _)| *offset == r.offset);
         let missing: Vec<Record> = records.iter().filter(|r| !known(&file, r)).copied().collect();
-        let (channel, name) = (part.channel_of(row), &mut file.name);
+        let (channel, name) = (part.channel_of(row)?, &mut file.name);
         let mut is_same = |bytes: &[u8], range: &std::ops::Range<usize>| {
             let raw = bytes.get(range.clone()).unwrap_or_default();
             if name.as_ref().is_some_and(|(c, n)| *c == channel && n == raw) {
@@ -153,35 +153,33 @@ impl<'a> StoredWaveforms<'a> {
     }
 }
 
+fn path_of(part: &Part, path: &[u8]) -> PathBuf {
+    let root = Path::new(OsStr::from_bytes(&part.root));
+    // The root of a source may be the file itself.
+    if path.is_empty() { root.to_path_buf() } else { root.join(OsStr::from_bytes(path)) }
+}
+
 /// The records of a segment that hold a sample in the span (half open). Of a segment that came in with the index of
 /// another program the headers of the records are read now.
 pub fn records_of(part: &Part, row: usize, span: (Time, Time)) -> Result<Vec<Record>> {
-    let path = full_path(part, part.file_of(row));
-    let records = decode_records(part.map(row), span).map_err(|reason| Error::Damaged {
-        path: path.clone(),
-        block: None,
-        reason: format!("its record map in the index does not read: {reason}"),
-    })?;
+    let records = part.records(row, span)?;
     if records.iter().all(|r| r.flags & flags::SECTION == 0) {
         return Ok(records);
     }
-    let mut records = expand(&path, &records)?;
+    let mut records = expand(&full_path(part, part.file_of(row)?)?, &records)?;
     let end = |r: &Record| sample_time(r.start, u64::from(r.npts), r.sampling_rate);
     records.retain(|r| r.start < span.1 && end(r) > span.0);
     records.dedup_by_key(|r| r.offset);
     Ok(records)
 }
 
-/// Where a file is; the root of a source may be the file itself.
-pub fn full_path(part: &Part, file: u32) -> PathBuf {
-    let root = Path::new(OsStr::from_bytes(&part.root));
-    let below = part.path(file);
-    if below.is_empty() { root.to_path_buf() } else { root.join(OsStr::from_bytes(below)) }
+/// Where a file is.
+pub fn full_path(part: &Part, file: u32) -> Result<PathBuf> {
+    Ok(path_of(part, &part.path(file)?))
 }
 
 /// Order of preference among copies: quality M, Q, D, R, then the publication version, then the longer one.
-fn preference(part: &Part, row: usize) -> (u8, u8, u64) {
-    let segment = part.segment(row);
+fn preference(segment: &Segment) -> (u8, u8, u64) {
     let quality = match segment.quality {
         b'M' => 4,
         b'Q' => 3,
@@ -198,33 +196,30 @@ impl Waveforms for StoredWaveforms<'_> {
         // Entries before `first` all end before the span; behind `last` all start after it.
         let first = entries.partition_point(|e| e.reach <= span.0);
         let last = entries.partition_point(|e| e.start <= span.1);
-        let mut found: Vec<(&Part, Entry)> = vec![];
+        let mut found = vec![];
         for entry in entries.get(first..last).unwrap_or_default().iter().filter(|e| e.end > span.0) {
-            let part = self.part(entry.part)?;
-            let code = &part.channels[part.channel_of(entry.row as usize)].0;
-            if network.is_none_or(|n| n == code.network) {
-                found.push((part, *entry));
+            let (part, row) = (self.part(entry.part)?, entry.row as usize);
+            let segment = part.segment(row)?;
+            let code = part.channels()?.get(segment.stream as usize).map(|c| c.0.clone()).unwrap_or_default();
+            if network.is_some_and(|n| n != code.network) {
+                continue;
             }
-        }
-        found.sort_by_cached_key(|(part, e)| {
-            let path = part.path(part.file_of(e.row as usize)).to_vec();
-            (std::cmp::Reverse(preference(part, e.row as usize)), path, e.start)
-        });
-        let stretch = |(part, entry): &(&Part, Entry)| {
-            let row = entry.row as usize;
-            let segment = part.segment(row);
-            let path = self.paths.get(&(entry.part, part.file_of(row)));
-            Stretch {
-                code: part.channels[part.channel_of(row)].0.clone(),
+            let file = part.file_of(row)?;
+            let path = part.path(file)?;
+            let stretch = Stretch {
+                code,
                 start: segment.start,
                 end: segment.end,
                 npts: segment.npts,
                 sampling_rate_hz: segment.sampling_rate,
-                path: path.cloned().unwrap_or_else(|| Arc::from(Path::new(""))),
+                path: Arc::from(path_of(part, &path)),
                 row: u64::from(entry.part) << 32 | u64::from(entry.row),
-            }
-        };
-        Ok(found.iter().map(stretch).collect())
+            };
+            let order = (std::cmp::Reverse(preference(&segment)), path, entry.start);
+            found.push((order, stretch));
+        }
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(found.into_iter().map(|(_, stretch)| stretch).collect())
     }
 
     fn read(&self, stretch: &Stretch, span: (Time, Time)) -> Result<Vec<Piece>> {
@@ -248,7 +243,8 @@ impl Waveforms for StoredWaveforms<'_> {
         let mut networks = vec![];
         for entry in entries {
             let part = self.part(entry.part)?;
-            networks.push(part.channels[part.channel_of(entry.row as usize)].0.network.clone());
+            let channel = part.channel_of(entry.row as usize)?;
+            networks.extend(part.channels()?.get(channel).map(|c| c.0.network.clone()));
         }
         networks.sort();
         networks.dedup();

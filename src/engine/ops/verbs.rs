@@ -33,7 +33,7 @@ pub fn run(node: &Node, context: &Context<'_>) -> Result<Batch> {
             if let Some(against) = against {
                 all = all.against(catalogue(against, context)?)?;
             }
-            let waveforms = StoredWaveforms::new(context.tables.archive()?);
+            let waveforms = StoredWaveforms::new(context.tables.archive()?)?;
             let stations = stations(context)?;
             let done = correlate::correlate(all, stations.as_ref(), &waveforms, spec, context.cancel)?;
             tell_correlate(&done.stats, context);

@@ -43,10 +43,13 @@ fn archive_status(context: &Context<'_>) -> Result<Vec<Vec<Option<String>>>> {
     let archive = context.tables.archive()?;
     let mut states: std::collections::BTreeMap<String, (u64, u64)> = std::collections::BTreeMap::new();
     for part in &archive.parts {
-        for file in (0..part.file_count() as u32).filter(|f| part.is_alive(*f)) {
-            let row = part.file(file);
-            let sum = states.entry(row.state).or_insert((0, 0));
-            *sum = (sum.0 + 1, sum.1.saturating_add(row.size));
+        let mut files = part.files_from(0)?;
+        while let Some((file, _, signature)) = files.current() {
+            if part.is_alive(file) {
+                let sum = states.entry(part.state(file)?.to_owned()).or_insert((0, 0));
+                *sum = (sum.0 + 1, sum.1.saturating_add(signature.size));
+            }
+            files.advance()?;
         }
     }
     let (files, bytes) = states.values().fold((0, 0_u64), |a, s| (a.0 + s.0, a.1.saturating_add(s.1)));
@@ -57,7 +60,7 @@ fn archive_status(context: &Context<'_>) -> Result<Vec<Vec<Option<String>>>> {
         "{}, {}, {}",
         counted(files, "file"),
         size(bytes),
-        counted(archive.counts().1 as u64, "segment")
+        counted(archive.counts()?.1 as u64, "segment")
     );
     let mut rows = vec![some(&["archive", &text])];
     let of_state = |(state, (count, bytes)): (&String, &(u64, u64))| {

@@ -1,17 +1,26 @@
-//! The record map: every record of a segment list in about two bytes. Blocks of at most 512 records start with an
-//! uncompressed time and offset, so that one of them is read without the rest; inside, each field is a column of
-//! differences to what the record before predicts, mostly zeros, under zstd.
+//! The record map: every record of a segment list in about two bytes. Few records are columns of varints, each a
+//! difference to what the record before predicts. More are blocks of at most 512 records that start with an
+//! uncompressed time and offset, so that one of them is read without the rest; the columns are under zstd there.
 //!
 //! ```text
-//! u32 blocks
-//! per block: i64 first start, i64 last end, u64 first offset, u16 records, u32 bytes   (the directory)
-//! per block: zstd of the columns
+//! varint records
+//! at most 64: the columns
+//! more:       u32 blocks
+//!             per block: i64 first start, i64 last end, u64 first offset, u16 records, u32 bytes   (the directory)
+//!             per block: zstd of the columns
 //! ```
+//!
+//! In a part the first record of a small map is a difference to what its segment predicts, so that a segment of
+//! one record costs two bytes: [`to_stored`], [`from_stored`].
 
 use crate::error::{Error, Result};
 use crate::format::waveform::{Encoding, Record, sample_time};
+use crate::index::columns::{put_columns, put_varint, take_columns, take_varint, unzigzag, zigzag};
+use crate::index::time::Segment;
 use crate::model::time::Time;
 
+/// Most records of a map without blocks.
+const SMALL_RECORDS: usize = 64;
 /// Records of a block.
 const BLOCK_RECORDS: usize = 512;
 /// Bytes of a directory entry: first start, last end, first offset, records, compressed bytes.
@@ -19,46 +28,88 @@ const ENTRY_BYTES: usize = 8 + 8 + 8 + 2 + 4;
 /// Columns of a block.
 const COLUMNS: usize = 11;
 /// Most bytes of the columns of a block: a varint has at most 10.
-const COLUMN_BYTES_MAX: usize = BLOCK_RECORDS * COLUMNS * 10;
+const COLUMN_BYTES_MAX: usize = BLOCK_RECORDS * COLUMNS * 10 + 10;
 /// zstd level.
 const LEVEL: i32 = 3;
 
 /// Packs records, best those of a whole file at once, segment after segment in order of time. The empty list has a
 /// map too. Error: out of memory.
 pub fn encode_records(records: &[Record]) -> Result<Vec<u8>> {
-    Packer::new()?.encode(records)
+    let mut map = vec![];
+    put_varint(&mut map, records.len() as u64);
+    if records.len() <= SMALL_RECORDS {
+        put_columns(&mut map, &differences(records, Expected::default()));
+        return Ok(map);
+    }
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(out_of_memory)?;
+    map.extend_from_slice(&(records.len().div_ceil(BLOCK_RECORDS) as u32).to_le_bytes());
+    let mut bodies = Vec::new();
+    let mut columns = Vec::new();
+    for block in records.chunks(BLOCK_RECORDS) {
+        let first_start = block.iter().map(|r| r.start).min().unwrap_or_default();
+        let last_end = block.iter().map(|r| end(r).0).max().unwrap_or(0);
+        let first_offset = block.first().map_or(0, |r| r.offset);
+        columns.clear();
+        put_columns(&mut columns, &differences(block, Expected::first(first_start, first_offset)));
+        let body = compressor.compress(&columns).map_err(out_of_memory)?;
+        map.extend_from_slice(&first_start.0.to_le_bytes());
+        map.extend_from_slice(&last_end.to_le_bytes());
+        map.extend_from_slice(&first_offset.to_le_bytes());
+        map.extend_from_slice(&(block.len() as u16).to_le_bytes());
+        map.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        bodies.extend_from_slice(&body);
+    }
+    map.append(&mut bodies);
+    Ok(map)
 }
 
-/// Packs many maps: setting up the compressor costs more than a small map.
-pub struct Packer {
-    compressor: zstd::bulk::Compressor<'static>,
+/// A map as a part keeps it with its segment. Errors are reasons: bytes that are no map.
+pub fn to_stored(map: &[u8], segment: &Segment) -> Result<Vec<u8>, String> {
+    moved(map, Expected::default(), |records| Expected::of(segment, records))
 }
 
-impl Packer {
-    /// Sets the compressor up. Error: out of memory.
-    pub fn new() -> Result<Packer> {
-        let compressor = zstd::bulk::Compressor::new(LEVEL).map_err(out_of_memory)?;
-        Ok(Packer { compressor })
-    }
+/// The map of [`encode_records`] from the one a part keeps. Errors are reasons.
+pub fn from_stored(map: &[u8], segment: &Segment) -> Result<Vec<u8>, String> {
+    let (records, _) = split(map)?;
+    moved(map, Expected::of(segment, records), |_| Expected::default())
+}
 
-    /// As [`encode_records`].
-    pub fn encode(&mut self, records: &[Record]) -> Result<Vec<u8>> {
-        let mut directory = (records.len().div_ceil(BLOCK_RECORDS) as u32).to_le_bytes().to_vec();
-        let mut bodies = Vec::new();
-        for block in records.chunks(BLOCK_RECORDS) {
-            let body = self.compressor.compress(&columns(block)).map_err(out_of_memory)?;
-            let first_start = block.iter().map(|r| r.start.0).min().unwrap_or(0);
-            let last_end = block.iter().map(|r| end(r).0).max().unwrap_or(0);
-            directory.extend_from_slice(&first_start.to_le_bytes());
-            directory.extend_from_slice(&last_end.to_le_bytes());
-            directory.extend_from_slice(&block.first().map_or(0, |r| r.offset).to_le_bytes());
-            directory.extend_from_slice(&(block.len() as u16).to_le_bytes());
-            directory.extend_from_slice(&(body.len() as u32).to_le_bytes());
-            bodies.extend_from_slice(&body);
-        }
-        directory.append(&mut bodies);
-        Ok(directory)
+/// Is it a map without blocks, which a part keeps beside the other small numbers of its segment?
+pub fn is_small(map: &[u8]) -> bool {
+    split(map).is_ok_and(|(records, _)| records <= SMALL_RECORDS)
+}
+
+/// As [`decode_records`], for a map that a part keeps with its segment.
+pub fn decode_stored(map: &[u8], segment: &Segment, span: (Time, Time)) -> Result<Vec<Record>, String> {
+    if map.is_empty() {
+        return Ok(vec![]);
     }
+    let (records, _) = split(map)?;
+    decode(map, Expected::of(segment, records), span)
+}
+
+/// A small map with another first expectation; others, and none at all, as they are.
+fn moved(map: &[u8], from: Expected, to: impl Fn(usize) -> Expected) -> Result<Vec<u8>, String> {
+    if map.is_empty() {
+        return Ok(vec![]);
+    }
+    let (count, mut rest) = split(map)?;
+    if count > SMALL_RECORDS {
+        return Ok(map.to_vec());
+    }
+    let records = take_records(&mut rest, count, from).filter(|_| rest.is_empty());
+    let records = records.ok_or_else(|| "a small record map is damaged".to_owned())?;
+    let mut moved = Vec::with_capacity(map.len());
+    put_varint(&mut moved, count as u64);
+    put_columns(&mut moved, &differences(&records, to(count)));
+    Ok(moved)
+}
+
+/// Number of records, and what stands behind it.
+fn split(map: &[u8]) -> Result<(usize, &[u8]), String> {
+    let mut rest = map;
+    let records = take_varint(&mut rest).and_then(|n| usize::try_from(n).ok());
+    records.map(|n| (n, rest)).ok_or_else(|| format!("a record map of {} bytes is cut", map.len()))
 }
 
 /// Compressing in memory fails for want of memory only.
@@ -84,6 +135,22 @@ fn overlaps(record: &Record, span: (Time, Time)) -> bool {
 /// The records that hold a sample in `span` (half open); blocks outside it are not unpacked. Errors are reasons:
 /// bytes that are no map.
 pub fn decode_records(map: &[u8], span: (Time, Time)) -> Result<Vec<Record>, String> {
+    decode(map, Expected::default(), span)
+}
+
+fn decode(map: &[u8], first: Expected, span: (Time, Time)) -> Result<Vec<Record>, String> {
+    let (count, mut rest) = split(map)?;
+    if count > SMALL_RECORDS {
+        return decode_blocks(rest, span);
+    }
+    let mut records = take_records(&mut rest, count, first)
+        .filter(|_| rest.is_empty())
+        .ok_or_else(|| "a small record map is damaged".to_owned())?;
+    records.retain(|r| overlaps(r, span));
+    Ok(records)
+}
+
+fn decode_blocks(map: &[u8], span: (Time, Time)) -> Result<Vec<Record>, String> {
     let count = u32::from_le_bytes(array(map, 0)?) as usize;
     let mut at = count
         .checked_mul(ENTRY_BYTES)
@@ -102,7 +169,7 @@ pub fn decode_records(map: &[u8], span: (Time, Time)) -> Result<Vec<Record>, Str
         let body = body.ok_or_else(|| format!("block {block} of the record map is cut"))?;
         at += bytes;
         if first_start < span.1 && last_end >= span.0 {
-            let unpacked = unpack(body, records, (first_start, offset))
+            let unpacked = unpack(body, records, Expected::first(first_start, offset))
                 .ok_or_else(|| format!("block {block} of the record map is damaged"))?;
             found.extend(unpacked.into_iter().filter(|r| overlaps(r, span)));
         }
@@ -116,7 +183,7 @@ fn array<const N: usize>(map: &[u8], at: usize) -> Result<[u8; N], String> {
 }
 
 /// What the record before lets expect; all fields are kept as differences to it, modulo 2^64.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Expected {
     record: Record,
     offset: u64,
@@ -126,6 +193,21 @@ struct Expected {
 impl Expected {
     fn first(start: Time, offset: u64) -> Expected {
         Expected { record: Record::default(), offset, start: start.0 as u64 }
+    }
+
+    /// What a segment says of the first of its `count` records.
+    fn of(segment: &Segment, count: usize) -> Expected {
+        let count = (count as u64).max(1);
+        let record = Record {
+            npts: u32::try_from(segment.npts / count).unwrap_or(u32::MAX),
+            sampling_rate: segment.sampling_rate,
+            length: segment.bytes / count,
+            quality: segment.quality,
+            publication_version: segment.publication_version,
+            flags: segment.flags,
+            ..Record::default()
+        };
+        Expected { record, offset: segment.byte_offset, start: segment.start.0 as u64 }
     }
 
     fn after(record: &Record) -> Expected {
@@ -182,67 +264,28 @@ impl Expected {
     }
 }
 
-/// A signed difference with its sign in the lowest bit, so that small ones of either sign are small.
-fn zigzag(difference: u64) -> u64 {
-    let signed = difference as i64;
-    ((signed << 1) ^ (signed >> 63)) as u64
+fn differences(records: &[Record], first: Expected) -> Vec<[u64; COLUMNS]> {
+    let mut expected = first;
+    records.iter().map(|r| std::mem::replace(&mut expected, Expected::after(r)).differences(r)).collect()
 }
 
-fn unzigzag(value: u64) -> u64 {
-    (value >> 1) ^ (value & 1).wrapping_neg()
-}
-
-fn columns(block: &[Record]) -> Vec<u8> {
-    let first_start = block.iter().map(|r| r.start).min().unwrap_or_default();
-    let mut expected = Expected::first(first_start, block.first().map_or(0, |r| r.offset));
-    let rows: Vec<[u64; COLUMNS]> =
-        block.iter().map(|r| std::mem::replace(&mut expected, Expected::after(r)).differences(r)).collect();
-    let mut bytes = Vec::with_capacity(rows.len() * COLUMNS + 16);
-    for column in 0..COLUMNS {
-        rows.iter().for_each(|row| put_varint(&mut bytes, row[column]));
+/// The caller bounds `count`.
+fn take_records(rest: &mut &[u8], count: usize, first: Expected) -> Option<Vec<Record>> {
+    let mut expected = first;
+    let mut found = Vec::with_capacity(count);
+    for row in take_columns(rest, count)? {
+        let record = expected.record(row)?;
+        expected = Expected::after(&record);
+        found.push(record);
     }
-    bytes
+    Some(found)
 }
 
-fn unpack(body: &[u8], records: usize, first: (Time, u64)) -> Option<Vec<Record>> {
+fn unpack(body: &[u8], records: usize, first: Expected) -> Option<Vec<Record>> {
     if records > BLOCK_RECORDS {
         return None;
     }
     let bytes = zstd::bulk::decompress(body, COLUMN_BYTES_MAX).ok()?;
     let mut rest = bytes.as_slice();
-    let mut rows = vec![[0_u64; COLUMNS]; records];
-    for column in 0..COLUMNS {
-        for row in &mut rows {
-            row[column] = take_varint(&mut rest)?;
-        }
-    }
-    let mut expected = Expected::first(first.0, first.1);
-    let mut found = Vec::with_capacity(records);
-    for row in rows {
-        let record = expected.record(row)?;
-        expected = Expected::after(&record);
-        found.push(record);
-    }
-    rest.is_empty().then_some(found)
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn take_varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (&byte, tail) = rest.split_first()?;
-        *rest = tail;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
+    take_records(&mut rest, records, first).filter(|_| rest.is_empty())
 }

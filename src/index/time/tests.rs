@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::format::waveform::{self, Record, Scan, State};
+use crate::model::time::Time;
 
 mod sha256;
 
@@ -375,4 +376,47 @@ fn record_maps_are_small() {
     let per_record = bytes as f64 / scan.records.len() as f64;
     eprintln!("{per_record:.2} bytes a record");
     assert!(per_record < 2.5, "{per_record}");
+}
+
+#[test]
+fn small_steps_of_one_sign_add_up_to_a_drift() {
+    let at = |s: f64| Time((s * 1e9).round() as i64);
+    // start, end, drift inside, in s at 10 Hz
+    let line = |parts: &[(f64, f64, f64)]| -> Vec<Interval> {
+        let interval = |&(start, end, drift_s): &(f64, f64, f64)| Interval {
+            start: at(start),
+            end: at(end),
+            sampling_rate: 10.0,
+            drift_s,
+        };
+        parts.iter().map(interval).collect()
+    };
+    type Case = (&'static str, Vec<Interval>, Vec<(f64, f64, f64)>);
+    let cases: [Case; 6] = [
+        (
+            "late",
+            line(&[(0.0, 100.0, 0.0), (100.04, 200.04, 0.0), (200.08, 300.08, 0.0), (300.12, 400.12, 0.0)]),
+            vec![(300.0, 300.12, 1.2)],
+        ),
+        (
+            "early",
+            line(&[(0.0, 100.0, 0.0), (99.96, 199.96, 0.0), (199.92, 299.92, 0.0), (299.88, 399.88, 0.0)]),
+            vec![(299.88, 300.0, -1.2)],
+        ),
+        ("inside", line(&[(0.0, 100.0, 0.15)]), vec![(99.85, 100.0, 1.5)]),
+        ("inside and between", line(&[(0.0, 100.0, 0.08), (100.04, 200.0, 0.0)]), vec![(99.92, 100.04, 1.2)]),
+        ("a gap ends the sum", line(&[(0.0, 100.0, 0.08), (101.0, 200.0, 0.04)]), vec![]),
+        (
+            "a copy inside counts nothing",
+            line(&[(0.0, 100.0, 0.0), (10.0, 20.0, 0.5), (100.0, 200.0, 0.0)]),
+            vec![],
+        ),
+    ];
+    for (what, line, want) in cases {
+        let found = super::continuity::drifts(&line, Bounds::default(), None);
+        let found: Vec<(Time, Time, f64)> =
+            found.iter().map(|g| (g.start, g.end, (g.samples * 1e6).round() / 1e6)).collect();
+        let want: Vec<(Time, Time, f64)> = want.into_iter().map(|(a, b, n)| (at(a), at(b), n)).collect();
+        assert_eq!(found, want, "{what}");
+    }
 }

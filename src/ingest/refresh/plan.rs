@@ -102,7 +102,7 @@ pub struct Plan {
 
 /// Compares an archive with its index.
 pub fn plan(archive: &Archive, source: &SourceEntry, job: &Job<'_>) -> Result<Plan> {
-    let known = known_files(archive, &source.name);
+    let known = known_files(archive, &source.name)?;
     let root = root_path(source);
     let (walk, device) = checked_walk(&root, source, &known, job)?;
     let unlisted = walk.unlisted.iter().map(|(dir, why)| (dir.clone(), why.clone())).collect();
@@ -110,11 +110,11 @@ pub fn plan(archive: &Archive, source: &SourceEntry, job: &Job<'_>) -> Result<Pl
     let mut gone: Vec<(Vec<u8>, Place)> = vec![];
     let present: HashSet<&[u8]> = walk.entries.iter().map(|e| e.path.as_slice()).collect();
     for (path, place) in &known {
-        if present.contains(path) {
+        if present.contains(path.as_slice()) {
             continue;
         }
         match walk.why_unlisted(path) {
-            Some(why) => plan.unreachable((path.to_vec(), None, *place), why, archive),
+            Some(why) => plan.unreachable((path.to_vec(), None, *place), why, archive)?,
             None => gone.push((path.to_vec(), *place)),
         }
     }
@@ -124,11 +124,11 @@ pub fn plan(archive: &Archive, source: &SourceEntry, job: &Job<'_>) -> Result<Pl
             None => new.push(entry),
             Some(place) => {
                 let dangling = walk.dangling.get(&entry.path).map(String::as_str);
-                compare(entry, *place, dangling, (archive, &root), &mut plan);
+                compare(entry, *place, dangling, (archive, &root), &mut plan)?;
             }
         }
     }
-    pair_moves(new, gone, (archive, &root), &mut plan);
+    pair_moves(new, gone, (archive, &root), &mut plan)?;
     plan.leave_out(job.keeps)?;
     plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(plan)
@@ -151,14 +151,20 @@ impl Plan {
     }
 
     /// Its rows stay; the state says that it cannot be reached.
-    fn unreachable(&mut self, of: (Vec<u8>, Option<Entry>, Place), why: &str, archive: &Archive) {
+    fn unreachable(
+        &mut self,
+        of: (Vec<u8>, Option<Entry>, Place),
+        why: &str,
+        archive: &Archive,
+    ) -> Result<()> {
         let (path, entry, place) = of;
-        if archive.parts[place.part].file(place.file).state == UNREACHABLE {
+        if archive.parts[place.part].state(place.file)? == UNREACHABLE {
             self.unchanged += 1;
-            return;
+            return Ok(());
         }
         let change = change(ChangeKind::Unreachable, path, entry, Some(place));
         self.changes.push(Change { reason: Some(why.to_owned()), ..change });
+        Ok(())
     }
 }
 
@@ -168,20 +174,24 @@ pub fn root_path(source: &SourceEntry) -> PathBuf {
 }
 
 /// Known files by path.
-type Known<'a> = HashMap<&'a [u8], Place>;
+type Known = HashMap<Vec<u8>, Place>;
 
-fn known_files<'a>(archive: &'a Archive, source: &str) -> Known<'a> {
+fn known_files(archive: &Archive, source: &str) -> Result<Known> {
     let mut known = HashMap::new();
     for (number, part) in archive.parts.iter().enumerate().filter(|(_, p)| p.source == source) {
-        for file in (0..part.file_count() as u32).filter(|f| part.is_alive(*f)) {
-            known.insert(part.path(file), Place { part: number, file });
+        let mut files = part.files_from(0)?;
+        while let Some((file, path, _)) = files.current() {
+            if part.is_alive(file) {
+                known.insert(path.to_vec(), Place { part: number, file });
+            }
+            files.advance()?;
         }
     }
-    known
+    Ok(known)
 }
 
 /// Walks the root unless that would empty the index: an unmounted disk looks like an empty directory.
-fn checked_walk(root: &Path, source: &SourceEntry, known: &Known<'_>, job: &Job<'_>) -> Result<(Walk, u64)> {
+fn checked_walk(root: &Path, source: &SourceEntry, known: &Known, job: &Job<'_>) -> Result<(Walk, u64)> {
     let confirm = format!(
         "mount or restore it, or move the source with IMPORT WAVEFORMS 'new root' INTO {0}; `REFRESH FULL {0}` confirms that the files are gone",
         source.name
@@ -247,9 +257,15 @@ fn single_file(root: &Path, metadata: &fs::Metadata) -> Result<Walk> {
 
 /// A known path that is still there: unchanged, changed, or only its inode touched. `dangling` tells why the target
 /// of a link cannot be reached.
-fn compare(entry: Entry, place: Place, dangling: Option<&str>, at: (&Archive, &Path), plan: &mut Plan) {
+fn compare(
+    entry: Entry,
+    place: Place,
+    dangling: Option<&str>,
+    at: (&Archive, &Path),
+    plan: &mut Plan,
+) -> Result<()> {
     let (archive, root) = at;
-    let known = archive.parts[place.part].file(place.file);
+    let known = archive.parts[place.part].file(place.file)?;
     let same = known.size == entry.size && known.mtime_ns == entry.mtime_ns && known.inode == entry.inode;
     if let Some(why) = dangling.filter(|_| !same && known.state != "other") {
         return plan.unreachable((entry.path.clone(), Some(entry), place), why, archive);
@@ -261,7 +277,7 @@ fn compare(entry: Entry, place: Place, dangling: Option<&str>, at: (&Archive, &P
         ChangeKind::Changed
     } else if known.ctime_ns == entry.ctime_ns && !was_unreachable {
         plan.unchanged += 1;
-        return;
+        return Ok(());
     } else if !entry.is_regular {
         if was_unreachable { ChangeKind::Again } else { ChangeKind::Touched }
     } else if entry.is_younger_than(known.ctime_ns) {
@@ -279,29 +295,34 @@ fn compare(entry: Entry, place: Place, dangling: Option<&str>, at: (&Archive, &P
         }
     };
     plan.changes.push(change(kind, entry.path.clone(), Some(entry), Some(place)));
+    Ok(())
 }
 
 /// Gone files by size and time of change.
-type Gone = HashMap<(u64, i64), Vec<(Vec<u8>, Place)>>;
+type Gone = HashMap<(u64, i64), Vec<(FileRow, Place)>>;
 
 /// New paths that are known files under another name: same inode, size and time; or, on another file system, same
 /// size, time and ends of the content. Equal inodes are paired first: they are the better evidence.
-fn pair_moves(new: Vec<Entry>, gone: Vec<(Vec<u8>, Place)>, at: (&Archive, &Path), plan: &mut Plan) {
+fn pair_moves(
+    new: Vec<Entry>,
+    gone: Vec<(Vec<u8>, Place)>,
+    at: (&Archive, &Path),
+    plan: &mut Plan,
+) -> Result<()> {
     let (archive, root) = at;
-    let row = |p: &Place| archive.parts[p.part].file(p.file);
     let mut by_shape = Gone::new();
-    for (path, place) in gone {
-        let file = row(&place);
-        by_shape.entry((file.size, file.mtime_ns)).or_default().push((path, place));
+    for (_, place) in gone {
+        let file = archive.parts[place.part].file(place.file)?;
+        by_shape.entry((file.size, file.mtime_ns)).or_default().push((file, place));
     }
-    by_shape.values_mut().for_each(|list| list.sort_by(|a, b| a.0.cmp(&b.0)));
+    by_shape.values_mut().for_each(|list| list.sort_by(|a, b| a.0.path.cmp(&b.0.path)));
     let is_sure = |file: &FileRow| !file.is_unsure && file.state != UNREACHABLE;
     let mut rest = vec![];
     for entry in new {
-        let is_same = |file: FileRow| {
-            file.inode == entry.inode && !entry.is_younger_than(file.ctime_ns) && is_sure(&file)
+        let is_same = |file: &FileRow| {
+            file.inode == entry.inode && !entry.is_younger_than(file.ctime_ns) && is_sure(file)
         };
-        match take(&mut by_shape, &entry, |p| is_same(row(p))) {
+        match take(&mut by_shape, &entry, is_same) {
             Some(place) => {
                 plan.changes.push(change(ChangeKind::Moved, entry.path.clone(), Some(entry), Some(place)))
             }
@@ -314,18 +335,19 @@ fn pair_moves(new: Vec<Entry>, gone: Vec<(Vec<u8>, Place)>, at: (&Archive, &Path
         let is_candidate = has_shape && entry.is_regular && entry.size > 0;
         let hash = is_candidate.then(|| signature_only(&join(root, &path)).ok()).flatten();
         plan.probed += usize::from(is_candidate);
-        let found = hash.and_then(|h| take(&mut by_shape, &entry, |p| row(p).hash == h && is_sure(&row(p))));
+        let found = hash.and_then(|h| take(&mut by_shape, &entry, |file| file.hash == h && is_sure(file)));
         let kind = if found.is_some() { ChangeKind::Moved } else { ChangeKind::New };
         plan.changes.push(change(kind, path, Some(entry), found));
     }
-    for (path, place) in by_shape.into_values().flatten() {
-        plan.changes.push(change(ChangeKind::Removed, path, None, Some(place)));
+    for (file, place) in by_shape.into_values().flatten() {
+        plan.changes.push(change(ChangeKind::Removed, file.path, None, Some(place)));
     }
+    Ok(())
 }
 
 /// Takes the first gone file of an entry's size and time that meets a condition.
-fn take(gone: &mut Gone, entry: &Entry, meets: impl Fn(&Place) -> bool) -> Option<Place> {
+fn take(gone: &mut Gone, entry: &Entry, meets: impl Fn(&FileRow) -> bool) -> Option<Place> {
     let list = gone.get_mut(&(entry.size, entry.mtime_ns)).filter(|_| entry.is_regular && entry.size > 0)?;
-    let at = list.iter().position(|(_, place)| meets(place))?;
+    let at = list.iter().position(|(file, _)| meets(file))?;
     Some(list.remove(at).1)
 }

@@ -184,7 +184,7 @@ impl Axis {
         let (from, to) = (Time(self.first_ns), Time(self.first_ns.saturating_add(end)));
         let short = |t: Time| t.to_string().trim_end_matches('Z').trim_end_matches("T00:00:00").to_owned();
         let cell = length(self.width_ns.saturating_mul(self.per_cell));
-        format!("{} .. {}, a cell is {cell}", short(from), short(to))
+        format!("{} .. {}, a cell is {cell}; mean of the bins", short(from), short(to))
     }
 
     fn cells(&self, line: &Line) -> String {
@@ -239,12 +239,13 @@ mod tests {
             line("IU.ANMO.00.BHZ", &[(0, 1.0), (1, 0.0), (2, 0.999), (3, 0.5), (4, 0.01)]),
             line("IU.TUC", &[(1, 1.0), (2, 1.0)]),
         ];
-        let want = "                1970-01-01 .. 1970-01-06, a cell is 1 d\n\
+        let want = "                1970-01-01 .. 1970-01-06, a cell is 1 d; mean of the bins\n\
                     IU.ANMO.00.BHZ  █·▇▄▁   50.18 %\n\
                     IU.TUC           ██    100.00 %\n";
         assert_eq!(drawn(&lines, 80, false), want);
         let many: Vec<(i64, f64)> = (0..100).map(|day| (day, f64::from(u8::from(day < 50)))).collect();
-        let want = "      1970-01-01 .. 1970-04-11, a cell is 10 d\nA.B.  █████·····   50.00 %\n";
+        let want =
+            "      1970-01-01 .. 1970-04-11, a cell is 10 d; mean of the bins\nA.B.  █████·····   50.00 %\n";
         assert_eq!(drawn(&[line("A.B.", &many)], 20, false), want);
     }
 
