@@ -163,7 +163,7 @@ fn parse(line: &[u8]) -> Option<Entry> {
     let datatype = shifted(143, 145);
     let is_type = datatype.len() == 2 && datatype.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'#');
     let sampling_rate: f64 = shifted(88, 99).parse().ok()?;
-    if !is_type || !(sampling_rate > 0.0 && sampling_rate.is_finite()) {
+    if !(is_type && sampling_rate > 0.0 && sampling_rate.is_finite()) {
         return None;
     }
     let raw = |from: usize, to: usize| line.get(from + shift..to + shift).unwrap_or_default().trim_ascii();

@@ -330,7 +330,9 @@ mod tests {
             ..Section::default()
         };
         let unordered = Section { is_ordered: false, ..section.clone() };
-        let cases: [(&Section, i64, i64, &[(u64, u64, u32)]); 5] = [
+        /// Offset, length and samples.
+        type Range = (u64, u64, u32);
+        let cases: [(&Section, i64, i64, &[Range]); 5] = [
             (&section, 0, 9999, &[(1000, 3000, 36_000), (4000, 3000, 36_000), (7000, 3000, 27_991)]),
             (&section, 100, 3000, &[(1000, 3000, 29_001)]),
             (&section, 3600, 7199, &[(4000, 3000, 35_991)]),
