@@ -265,13 +265,16 @@ pub fn scan(path: &Path) -> Result<Scan> {
 /// while one longer record is looked at).
 pub fn scan_with(path: &Path, buffer: &mut Vec<u8>) -> Result<Scan> {
     let mut source = Source::open(path, std::mem::take(buffer))?;
-    let scan = scan_source(&mut source);
+    let scan = scan_source(&mut source, &mut Vec::new());
     *buffer = source.into_buffer();
     scan
 }
 
-fn scan_source(source: &mut Source) -> Result<Scan> {
-    if let Some(scan) = walk::scan_mseed(source)? {
+/// [`scan`] of an open file; its records are put into `records` after that was emptied, so that its memory can be
+/// used again from file to file.
+pub fn scan_source(source: &mut Source, records: &mut Vec<Record>) -> Result<Scan> {
+    records.clear();
+    if let Some(scan) = walk::scan_mseed(source, records)? {
         return Ok(scan);
     }
     if let Some(scan) = sac::scan(source)? {
@@ -279,6 +282,17 @@ fn scan_source(source: &mut Source) -> Result<Scan> {
     }
     let found = walk::scan_after_noise(source)?;
     Ok(found.unwrap_or_else(|| Scan::without_records("", State::Other, None)))
+}
+
+/// Goes on with a scan of a miniSEED file that has grown: `scan` holds the records up to `offset`, where the next
+/// one is due, and no fault. Only bytes from there on are read.
+pub fn scan_tail(source: &mut Source, offset: u64, scan: Scan) -> Result<Scan> {
+    walk::scan_on(source, offset, scan)
+}
+
+/// The record at an offset and its channel, if there is one now; of miniSEED only.
+pub fn record_at(source: &mut Source, offset: u64) -> Result<Option<(Record, Stream)>> {
+    walk::record_at(source, offset)
 }
 
 /// Reads and decodes records, each from exactly its own bytes; runs of neighbours are read in one go.

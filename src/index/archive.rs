@@ -20,6 +20,10 @@ use crate::model::table::Batch;
 use crate::model::time::Time;
 use crate::store::{Catalogue, SegmentBuilder, SegmentMap, SegmentRef};
 
+mod known;
+
+pub use known::{Cursor, Known, Place, Signature, UNREACHABLE};
+
 /// The table of the catalogue that holds all parts.
 pub const ARCHIVE_TABLE: &str = "waveforms";
 /// Role of the segment with the files of a part.
@@ -371,6 +375,24 @@ impl Part {
         }
     }
 
+    /// What tells whether a file is still what it was.
+    pub fn signature(&self, file: u32) -> Signature {
+        let row = file as usize;
+        let unsigned = |c: usize| self.files.column(c).as_primitive::<UInt64Type>().value(row);
+        let signed = |c: usize| self.files.column(c).as_primitive::<Int64Type>().value(row);
+        let state = self.state(file);
+        Signature {
+            size: unsigned(1),
+            mtime_ns: signed(2),
+            ctime_ns: signed(3),
+            inode: unsigned(4),
+            hash: unsigned(5),
+            is_unsure: self.files.column(6).as_boolean().value(row),
+            is_unreachable: state == UNREACHABLE,
+            is_other: state == "other",
+        }
+    }
+
     /// State of a file: `ok`, `partly`, ...
     pub fn state(&self, file: u32) -> &str {
         self.files.column(8).as_string::<i32>().value(file as usize)
@@ -428,6 +450,16 @@ impl Part {
         SegmentRow { code, source_id, segment: self.segment(row), map: self.map(row).to_vec() }
     }
 
+    /// The segments of some files.
+    pub fn segments_of(&self, wanted: &HashSet<u32>) -> HashMap<u32, Vec<usize>> {
+        let mut by_file: HashMap<u32, Vec<usize>> = HashMap::new();
+        let files = self.segments.column(5).as_primitive::<UInt32Type>();
+        for (row, file) in files.values().iter().enumerate().filter(|(_, f)| wanted.contains(f)) {
+            by_file.entry(*file).or_default().push(row);
+        }
+        by_file
+    }
+
     /// The segments of each file.
     pub fn segments_by_file(&self) -> HashMap<u32, Vec<usize>> {
         let mut by_file: HashMap<u32, Vec<usize>> = HashMap::new();
@@ -437,4 +469,20 @@ impl Part {
         }
         by_file
     }
+}
+
+/// A part in memory, for tests of what reads parts.
+#[cfg(test)]
+pub(crate) fn part_of_rows(source: &str, files: Vec<(FileRow, Vec<SegmentRow>)>) -> Result<Part> {
+    let mut sorted: Vec<FileRow> = files.into_iter().map(|f| f.0).collect();
+    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Part {
+        name: "test".to_owned(),
+        source: source.to_owned(),
+        root: vec![],
+        dead: HashSet::new(),
+        files: files_to_batch(&sorted)?,
+        segments: segments_to_batch(&[], vec![])?,
+        channels: vec![],
+    })
 }
