@@ -9,6 +9,7 @@ mod params;
 mod request;
 mod rows;
 mod script;
+mod select;
 pub(crate) mod settings;
 
 use std::fmt;

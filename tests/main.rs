@@ -67,3 +67,5 @@ mod crash;
 mod refresh;
 /// Faults that were found by use.
 mod regression;
+/// Which files an import leaves out by their names.
+mod selection;

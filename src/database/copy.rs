@@ -1,31 +1,28 @@
 //! COPY: the rows of a query into a file, written under a temporary name and renamed when whole.
 
+mod hypodd;
+mod waveform;
+
 use std::io::{BufRead, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-
-use arrow_array::Array;
-use arrow_array::cast::AsArray;
 
 use super::{Database, Outcome, Run, plan_of};
 use crate::engine::bind::source::later;
 use crate::engine::bind::verbs::at_span;
 use crate::engine::bind::{Binder, Context};
 use crate::engine::exec;
-use crate::engine::expr::{floats, integers};
 use crate::engine::plan::Node;
 use crate::error::{Diagnostic, Error, Result, Span};
 use crate::format::compress::{self, Method};
-use crate::format::hypodd::{DtccLink, write_dtcc};
 use crate::format::table::{FORMATS, Format, Writer};
 use crate::ingest::import::counted;
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Copy, CopyOption};
 use crate::limits::LINE_BYTES;
-use crate::model::table::{Batch, Schema};
-use crate::model::time::Time;
+use crate::model::table::Schema;
 
 /// Formats of a later version.
-const PLANNED: [&str; 7] = ["mseed", "sac", "growclust", "votable", "ecsv", "fits", "arrow"];
+const PLANNED: [&str; 5] = ["growclust", "votable", "ecsv", "fits", "arrow"];
 /// Mode of a new file, before the umask.
 const NEW_FILE_MODE: u32 = 0o666;
 /// Characters of a header that a message shows.
@@ -46,6 +43,8 @@ pub(super) struct Target {
 enum OutFormat {
     Table(Format),
     HypoDd,
+    /// The raw records of segments.
+    Mseed,
 }
 
 impl Database {
@@ -53,15 +52,19 @@ impl Database {
         let (rows, outcome) = self.reading(run, |context, _| {
             let target = target(copy, context)?;
             target.may_be_written(copy.to.span)?;
-            let node = plan_of(&copy.query, context)?;
+            let node = if target.format == OutFormat::Mseed {
+                waveform::plan_of(&copy.query, context)?
+            } else {
+                plan_of(&copy.query, context)?
+            };
             target.takes(&node.schema(), copy.to.span)?;
-            let rows = write(&node, &target, context).map_err(|e| at_span(e, copy.to.span))?;
-            Ok((rows, target.path, target.append))
+            let written = write(&node, &target, context).map_err(|e| at_span(e, copy.to.span))?;
+            Ok((written, target.path, target.append))
         })?;
-        let (rows, path, append) = rows;
+        let (written, path, append) = rows;
         let verb = if append { "appended" } else { "wrote" };
-        let message = format!("{verb} {} to {}", counted(rows as usize, "row"), path.display());
-        Ok(Outcome { message: Some(message), ..outcome })
+        let message = format!("{verb} {} to {}", written.what, path.display());
+        Ok(Outcome { message: Some(message), unreadable: written.unreadable, ..outcome })
     }
 }
 
@@ -71,6 +74,7 @@ impl Target {
         let format = match self.format {
             OutFormat::Table(format) => format.name(),
             OutFormat::HypoDd => "hypodd",
+            OutFormat::Mseed => "mseed",
         };
         let how = match (self.path.exists(), self.append) {
             (false, _) => "",
@@ -84,6 +88,7 @@ impl Target {
     fn is_possible(&self, span: Span) -> Result<(), Diagnostic> {
         let is_text = match self.format {
             OutFormat::HypoDd => true,
+            OutFormat::Mseed => false,
             OutFormat::Table(format) => format.is_text(),
         };
         if self.compress.is_some() && !is_text {
@@ -157,6 +162,9 @@ impl Target {
             return Err(Diagnostic::new(message, self.format_span)
                 .help("COPY CORRELATE events ... TO 'dt.cc' FORMAT hypodd; other rows as csv or parquet"));
         }
+        if self.format == OutFormat::Mseed {
+            waveform::needs(&has, "mseed", self.format_span)?;
+        }
         if !self.append {
             return Ok(());
         }
@@ -189,14 +197,14 @@ impl Target {
 pub(super) fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
     let path = PathBuf::from(Binder::new(*context).text(&copy.to)?);
     let mut target = Target {
-        format: OutFormat::Table(Format::of_path(&path).unwrap_or(Format::Csv)),
+        format: of_path(&path).unwrap_or(OutFormat::Table(Format::Csv)),
         compress: Method::of_path(&path),
         path,
         format_span: copy.to.span,
         replace: false,
         append: false,
     };
-    let mut is_stated = Format::of_path(&target.path).is_some();
+    let mut is_stated = of_path(&target.path).is_some();
     for option in &copy.options {
         match option {
             CopyOption::Format(name) => {
@@ -232,6 +240,15 @@ pub(super) fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
     Ok(target)
 }
 
+/// The format that the name of a file tells.
+fn of_path(path: &Path) -> Option<OutFormat> {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+    match ending.as_str() {
+        "mseed" | "ms" | "miniseed" | "ms3" | "mseed3" => Some(OutFormat::Mseed),
+        _ => Format::of_path(path).map(OutFormat::Table),
+    }
+}
+
 /// Why the name of a file does not tell its format.
 fn no_format(path: &Path, span: Span) -> Diagnostic {
     if path.is_dir() {
@@ -248,12 +265,15 @@ fn no_format(path: &Path, span: Span) -> Diagnostic {
 
 /// What FORMAT takes.
 fn format_names() -> Vec<&'static str> {
-    FORMATS.iter().map(|f| f.1).chain(["hypodd"]).collect()
+    FORMATS.iter().map(|f| f.1).chain(["hypodd", "mseed"]).collect()
 }
 
 fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
     if name.eq_ignore_ascii_case("hypodd") {
         return Ok(OutFormat::HypoDd);
+    }
+    if name.eq_ignore_ascii_case("mseed") || name.eq_ignore_ascii_case("miniseed") {
+        return Ok(OutFormat::Mseed);
     }
     if let Some(format) = Format::find(name) {
         return Ok(OutFormat::Table(format));
@@ -278,7 +298,21 @@ fn first_line(path: &Path) -> Option<String> {
     (!line.is_empty()).then(|| line.to_owned())
 }
 
-fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<u64> {
+/// What COPY wrote.
+struct Written {
+    /// `12 rows`
+    what: String,
+    /// Inputs that could not be read.
+    unreadable: u64,
+}
+
+impl Written {
+    fn rows(count: u64) -> Written {
+        Written { what: counted(count as usize, "row"), unreadable: 0 }
+    }
+}
+
+fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<Written> {
     // What a link points to is written, the link stays.
     let path = std::fs::canonicalize(&target.path).unwrap_or_else(|_| target.path.clone());
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -301,16 +335,19 @@ fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<u64> {
     let file = temporary.as_file().try_clone().map_err(|e| Error::io("write", &path, e))?;
     let out = Box::new(BufWriter::with_capacity(1 << 20, file));
     let out = compress::with(target.compress, out).map_err(|e| Error::io("write", &path, e))?;
-    let rows = match target.format {
-        OutFormat::HypoDd => write_hypodd(node, out, context)?,
-        OutFormat::Table(format) => write_table(node, (format, &path, !old.is_empty()), out, context)?,
+    let written = match target.format {
+        OutFormat::HypoDd => Written::rows(hypodd::write(node, out, context)?),
+        OutFormat::Mseed => waveform::write_mseed(node, out, context)?,
+        OutFormat::Table(format) => {
+            Written::rows(write_table(node, (format, &path, !old.is_empty()), out, context)?)
+        }
     };
     if let Some(permissions) = before {
         let _ = temporary.as_file().set_permissions(permissions);
     }
     temporary.as_file().sync_all().map_err(|e| Error::io("fsync", &path, e))?;
     temporary.persist(&path).map_err(|e| Error::io("rename", &path, e.error))?;
-    Ok(rows)
+    Ok(written)
 }
 
 fn write_table(
@@ -358,93 +395,5 @@ impl Write for WithoutHeader {
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
-    }
-}
-
-/// dt.cc from the rows of CORRELATE, whatever else the query selected.
-fn write_hypodd(node: &Node, mut out: Box<dyn Write + Send>, context: &Context<'_>) -> Result<u64> {
-    let batch = exec::collect_one(node, context)?;
-    let links = links(&batch, context)?;
-    let count = write_dtcc(&mut out, &links)?;
-    out.flush().map_err(|e| Error::io("write", "dt.cc", e))?;
-    if count.left_out > 0 {
-        context.notices.footer(format!(
-            "{} links left out: P and Pn of one station, the earlier is kept",
-            count.left_out
-        ));
-    }
-    context.notices.footer(format!("{} pairs", count.pairs));
-    Ok(count.lines as u64)
-}
-
-fn links(batch: &Batch, context: &Context<'_>) -> Result<Vec<DtccLink>> {
-    let column = |name: &str| {
-        batch.column_by_name(name).ok_or_else(|| {
-            Error::refused(
-                format!("FORMAT hypodd needs the rows of CORRELATE: there is no column `{name}`"),
-                "COPY CORRELATE events ... TO 'dt.cc' FORMAT hypodd",
-            )
-        })
-    };
-    let text = |name: &str| -> Result<Vec<Option<String>>> {
-        let texts = column(name)?.as_string_opt::<i32>().ok_or_else(|| {
-            Error::refused(
-                format!("column `{name}` is no text: these are not rows of CORRELATE"),
-                "COPY CORRELATE events ... TO 'dt.cc' FORMAT hypodd",
-            )
-        })?;
-        Ok(texts.iter().map(|v| v.map(str::to_owned)).collect())
-    };
-    let (event1, event2) = (text("event1")?, text("event2")?);
-    let (network, station, phase) = (text("network")?, text("station")?, text("phase")?);
-    let (dt, weight) = (floats(column("dt")?)?, floats(column("weight")?)?);
-    let events = Events::new(context)?;
-    let mut links = vec![];
-    for row in (0..batch.num_rows()).filter(|&i| dt.is_valid(i)) {
-        let find = |id: &Option<String>| events.find(id.as_deref().unwrap_or(""));
-        let ((number1, origin1), (number2, origin2)) = (find(&event1[row])?, find(&event2[row])?);
-        links.push(DtccLink {
-            event1: number1,
-            event2: number2,
-            network: network[row].clone().unwrap_or_default(),
-            station: station[row].clone().unwrap_or_default(),
-            phase: phase[row].clone().unwrap_or_default(),
-            dt_s: dt.value(row),
-            weight: weight.value(row),
-            origin1,
-            origin2,
-            arrival1: Time(0),
-        });
-    }
-    Ok(links)
-}
-
-/// Number and origin of every event.
-struct Events(std::collections::HashMap<String, (i64, Time)>);
-
-impl Events {
-    /// The source's numbers where they are unique over all sources, else 1..n in table order.
-    fn new(context: &Context<'_>) -> Result<Events> {
-        let batch = crate::engine::ops::verbs::built_in("events", context)?;
-        let column = |name: &str| {
-            batch.column_by_name(name).cloned().ok_or_else(|| Error::refused("events have no numbers", ""))
-        };
-        let (ids, numbers, times) =
-            (column("event_id")?, integers(&column("number")?)?, integers(&column("time")?)?);
-        let ids = ids.as_string::<i32>();
-        let mut seen = std::collections::HashSet::new();
-        let is_unique = (0..batch.num_rows()).all(|i| numbers.is_valid(i) && seen.insert(numbers.value(i)));
-        let number = |i: usize| if is_unique { numbers.value(i) } else { i as i64 + 1 };
-        let timed = (0..batch.num_rows()).filter(|&i| times.is_valid(i));
-        Ok(Events(timed.map(|i| (ids.value(i).to_owned(), (number(i), Time(times.value(i))))).collect()))
-    }
-
-    fn find(&self, id: &str) -> Result<(i64, Time)> {
-        self.0.get(id).copied().ok_or_else(|| {
-            Error::refused(
-                format!("event `{id}` is not in the table of events"),
-                "IMPORT EVENTS brings it in",
-            )
-        })
     }
 }

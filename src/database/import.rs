@@ -1,9 +1,11 @@
 //! IMPORT, REFRESH, SHOW CHANGES, DROP, COMPACT: the statements that bring data in or let it go.
 
 use super::request::{self, Request};
+use super::select::{self, Selection};
 use super::{Database, Outcome, Run, give_batch};
 use crate::engine::bind::Context;
 use crate::engine::bind::verbs::at_span;
+use crate::engine::session::{Notices, Session};
 use crate::engine::show::{text_table, with_integers};
 use crate::engine::tables::{BUILT_IN, shown_bytes};
 use crate::error::{Diagnostic, Error, Result, Span};
@@ -47,8 +49,8 @@ impl Database {
         let name = entry.name.clone();
         let old = writer.catalogue().source(&name).cloned();
         // A known source whose root has moved keeps its rows; its files are compared anew.
-        if old.as_ref().is_none_or(|o| o.root != entry.root) {
-            if let Some(old) = &old {
+        if old.as_ref() != Some(&entry) {
+            if let Some(old) = old.as_ref().filter(|o| o.root != entry.root) {
                 self.check_new_root(writer, (old, &entry), (request, run)).map_err(|e| e.at(span))?;
             }
             let mut catalogue = writer.catalogue().clone();
@@ -58,7 +60,7 @@ impl Database {
         let report = self.refresh_one(writer, &name, false, run)?;
         let archive = Archive::open(writer.catalogue(), writer)?;
         let mut outcome = outcome(&[(name.clone(), report)]);
-        outcome.notices.extend(if request.is_sds { misplaced(&archive, &name) } else { None });
+        outcome.notices.extend(misplaced(&archive, &name, request.layout.as_deref())?);
         Ok(outcome)
     }
 
@@ -101,7 +103,17 @@ impl Database {
     ) -> Result<refresh::Plan> {
         let cancel = || self.cancel.check();
         let path = std::path::absolute(self.store.path()).unwrap_or_else(|_| self.path());
-        let job = Job { source: &source.name, full: false, database: &path, cancel: &cancel, progress };
+        let selection = self.selection(source)?;
+        let keeps =
+            |paths: &[&[u8]]| selection.as_ref().map_or(Ok(vec![true; paths.len()]), |s| s.keeps(paths));
+        let job = Job {
+            source: &source.name,
+            full: false,
+            database: &path,
+            cancel: &cancel,
+            progress,
+            keeps: &keeps,
+        };
         refresh::plan(archive, source, &job, &mut |step| match step {
             Step::Total(_) => Ok(()),
             Step::Changes(changes) => take(changes),
@@ -111,8 +123,28 @@ impl Database {
     fn refresh_one(&self, writer: &mut Writer, name: &str, full: bool, run: &Run<'_>) -> Result<Report> {
         let cancel = || self.cancel.check();
         let path = std::path::absolute(self.store.path()).unwrap_or_else(|_| self.path());
-        let job = Job { source: name, full, database: &path, cancel: &cancel, progress: run.progress };
+        let source = writer.catalogue().source(name).cloned().unwrap_or_default();
+        let selection = self.selection(&source)?;
+        let keeps =
+            |paths: &[&[u8]]| selection.as_ref().map_or(Ok(vec![true; paths.len()]), |s| s.keeps(paths));
+        let job = Job {
+            source: name,
+            full,
+            database: &path,
+            cancel: &cancel,
+            progress: run.progress,
+            keeps: &keeps,
+        };
         refresh::refresh(writer, &job)
+    }
+
+    /// Which files of a source are wanted, as it was said when it was imported.
+    fn selection(&self, source: &SourceEntry) -> Result<Option<Selection>> {
+        if !source.options.contains_key(select::SELECTION) {
+            return Ok(None);
+        }
+        let (session, notices) = (Session::default(), Notices::default());
+        self.in_context(&session, &notices, |context| Selection::of_source(source, context))
     }
 
     pub(super) fn run_refresh(
@@ -206,31 +238,19 @@ fn changes_table(source: &str, changes: &[Change]) -> Result<Batch> {
     with_integers(&texts, 3, ("size", sizes))
 }
 
-/// Says which waveform files do not lie at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY.
-/// Source: SeisComP data structure (SDS) 1.0.
-fn misplaced(archive: &Archive, source: &str) -> Option<String> {
+/// Says which waveform files are not named as LAYOUT says.
+fn misplaced(archive: &Archive, source: &str, layout: Option<&str>) -> Result<Option<String>> {
+    let Some(name) = layout else { return Ok(None) };
+    let layout = select::layout_of(Some(name))?;
     let mut elsewhere = vec![];
     for part in archive.parts.iter().filter(|p| p.source == source) {
         let files = (0..part.file_count() as u32).filter(|f| part.is_alive(*f) && part.state(*f) != "other");
-        elsewhere.extend(files.map(|f| shown_bytes(part.path(f))).filter(|path| !is_sds(path)));
+        let strays = files.map(|f| part.path(f)).filter(|path| layout.read(path).is_none());
+        elsewhere.extend(strays.map(shown_bytes));
     }
-    let first = elsewhere.iter().min()?;
+    let Some(first) = elsewhere.iter().min() else { return Ok(None) };
     let count = counted(elsewhere.len(), "file");
-    Some(format!(
-        "LAYOUT SDS: {count} not at YEAR/NET/STA/CHAN.TYPE/NET.STA.LOC.CHAN.TYPE.YEAR.DAY, indexed all the same; the first is {first}"
-    ))
-}
-
-fn is_sds(path: &str) -> bool {
-    let parts: Vec<&str> = path.split('/').collect();
-    let [year, network, station, channel, name] = parts.as_slice() else { return false };
-    let name: Vec<&str> = name.split('.').collect();
-    let [net, sta, _, cha, kind, in_year, day] = name.as_slice() else { return false };
-    let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
-    (net, sta, in_year) == (network, station, year)
-        && *channel == format!("{cha}.{kind}")
-        && is_number(year, 4)
-        && is_number(day, 3)
+    Ok(Some(format!("LAYOUT {name}: {count} not named so, indexed all the same; the first is {first}")))
 }
 
 /// Takes a table or source out; false when there is none of that name.
@@ -286,6 +306,7 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
             (r.changed, "changed"),
             (r.moved, "moved"),
             (r.removed, "removed"),
+            (r.left_out, "left out by their names"),
             (r.unreachable, "unreachable"),
             (r.bad, "not fully readable"),
             (r.probed, "compared by their ends"),

@@ -120,6 +120,9 @@ impl Database {
                 lines.push(format!("  {} {what}", counted(count, "file")));
             }
         }
+        if plan.left_out > 0 {
+            lines.push(format!("  {} left out by their names: never opened", counted(plan.left_out, "file")));
+        }
         lines.push(format!("  {} unchanged", counted(plan.unchanged, "file")));
         Ok(lines)
     }

@@ -4,12 +4,14 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::select::{self, Selection};
 use crate::engine::bind::expr::ExprBinder;
 use crate::engine::bind::source::later;
 use crate::engine::bind::{Binder, Context};
 use crate::engine::scope::Scope;
 use crate::engine::tables::BUILT_IN;
 use crate::error::{Diagnostic, Error, Result, Span};
+use crate::format::layout::Layout;
 use crate::ingest::import::catalog::{FORMATS, Request as Catalog};
 use crate::ingest::import::events::{EVENT_FORMATS, Request as Events, STATION_FORMATS};
 use crate::ingest::import::{Existing, Word, absolute, default_name, spelled};
@@ -47,8 +49,10 @@ pub(super) struct Waveforms {
     pub(super) span: Span,
     /// Files of an older root may go.
     pub(super) replace: bool,
-    /// LAYOUT SDS: files that lie elsewhere are told.
-    pub(super) is_sds: bool,
+    /// How files are named: those that are not are told.
+    pub(super) layout: Option<String>,
+    /// WHERE and NEAR, to be kept with the source.
+    selection: Option<String>,
 }
 
 impl Waveforms {
@@ -65,12 +69,19 @@ impl Waveforms {
             let message = format!("`{name}` is already the name of {}", old.kind);
             return Err(Diagnostic::new(message, self.span).help("choose another name with INTO").into());
         }
+        // What else is known of the source stays with it.
+        let mut source = catalogue.source(&name).cloned().unwrap_or_default();
+        for (key, value) in [(select::LAYOUT, &self.layout), (select::SELECTION, &self.selection)] {
+            match value {
+                Some(value) => source.options.insert(key.to_owned(), value.clone()),
+                None => source.options.remove(key),
+            };
+        }
         Ok(SourceEntry {
             name,
             kind: "waveforms".to_owned(),
             root: root.as_os_str().as_bytes().to_vec(),
-            options: self.is_sds.then(|| ("layout".to_owned(), "SDS".to_owned())).into_iter().collect(),
-            ..SourceEntry::default()
+            ..source
         })
     }
 }
@@ -120,36 +131,39 @@ pub(super) fn of(import: &Import, context: &Context<'_>) -> Result<Request> {
             .into());
     }
     Ok(match import.kind {
-        ImportKind::Waveforms => Request::Waveforms(waveforms(import, path)?),
+        ImportKind::Waveforms => Request::Waveforms(waveforms(import, path, context)?),
         ImportKind::Catalog => Request::Catalog(Box::new(catalog(import, path, context)?)),
         ImportKind::Events => Request::Events(events(import, path, &EVENT_FORMATS.map(|f| f.0))?),
         ImportKind::Stations => Request::Stations(events(import, path, &STATION_FORMATS.map(|f| f.0))?),
     })
 }
 
-fn waveforms(import: &Import, path: PathBuf) -> Result<Waveforms> {
+fn waveforms(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Waveforms> {
     let name = name_of(import, None);
-    let mut request = Waveforms { path, name, span: import.path.span, replace: false, is_sds: false };
+    let selection = select::text_of(import);
+    let mut request =
+        Waveforms { path, name, span: import.path.span, replace: false, layout: None, selection };
     for option in &import.options {
         match option {
-            O::Into(_) => {}
+            O::Into(_) | O::Where(_) | O::Near(..) => {}
             O::Replace(_) => request.replace = true,
             O::Append(span) => {
                 return Err(Diagnostic::new("an archive has one root: nothing can be appended to it", *span)
                     .help("import the other root under a name of its own; `segments` shows all archives")
                     .into());
             }
-            O::Layout(layout, _) if layout.eq_ignore_ascii_case("sds") => request.is_sds = true,
-            O::Layout(layout, span) => {
-                return Err(Diagnostic::new(format!("unknown LAYOUT {layout}"), *span)
-                    .help("LAYOUT SDS, or none: files are known by their content, wherever they lie")
-                    .into());
+            O::Layout(text, span) => {
+                let layout =
+                    Layout::parse(text).map_err(|e| Diagnostic::new(e.reason, *span).help(e.help))?;
+                request.layout = Some(layout.name);
             }
-            O::Where(e) => return Err(later("WHERE of IMPORT WAVEFORMS", e.span).into()),
-            O::Near(_, e) => return Err(later("NEAR of IMPORT WAVEFORMS", e.span).into()),
-            other => return Err(not_here(other, import, "waveforms", "INTO and REPLACE")),
+            other => {
+                return Err(not_here(other, import, "waveforms", "INTO, LAYOUT, WHERE, NEAR and REPLACE"));
+            }
         }
     }
+    // Mistakes in WHERE and NEAR are shown where they stand, before anything is written.
+    Selection::of_import(import, request.layout.as_deref(), context)?;
     Ok(request)
 }
 

@@ -13,6 +13,7 @@ use super::ops::{aggregate, apply, archive, hash_join, join, matching, relate, s
 use super::plan::{Node, Plan};
 use super::stream::{Tasks, in_order, ready, then};
 use crate::error::{Error, Result};
+use crate::index::time::Bounds;
 use crate::limits;
 use crate::model::table::{Batch, Schema};
 
@@ -123,9 +124,10 @@ fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
         Plan::Apply { input, outer, query } => {
             Ok(apply::apply(rows(input, context)?, outer, query, (node.schema(), context)))
         }
-        Plan::Gaps { codes, during, longer_ns, tolerance_samples } => {
+        Plan::Gaps { codes, during, longer_ns, tolerance_samples, drift_samples } => {
             let archive = context.tables.archive()?;
-            let batch = archive::gaps(archive, (codes, *during), (*longer_ns, *tolerance_samples), context)?;
+            let bounds = Bounds { tolerance_samples: *tolerance_samples, drift_samples: *drift_samples };
+            let batch = archive::gaps(archive, (codes, *during), (*longer_ns, bounds), context)?;
             Ok(chunks(batch))
         }
         Plan::Coverage { codes, during, bin_ns } => {

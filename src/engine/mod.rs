@@ -4,6 +4,7 @@
 pub mod analyze;
 pub mod bind;
 pub mod budget;
+pub mod cut;
 pub mod estimate;
 pub mod exec;
 pub mod expr;

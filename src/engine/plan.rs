@@ -385,6 +385,8 @@ pub enum Plan {
         longer_ns: i64,
         /// Largest step that is no gap.
         tolerance_samples: f64,
+        /// Largest sum of steps that is none, in samples.
+        drift_samples: f64,
     },
     /// Fraction of time with data.
     Coverage {

@@ -1,5 +1,7 @@
 //! SHOW, DESCRIBE and EXPLAIN: small tables about the database, a query or the language.
 
+mod status;
+
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
@@ -51,7 +53,7 @@ pub fn show(what: &Show, context: &Context<'_>) -> Result<Batch> {
     match what {
         Show::Tables => tables(context),
         Show::Sources | Show::Changes(_) => context.tables.sources(),
-        Show::Status => status(context),
+        Show::Status => status::status(context),
         Show::Indexes => indexes(context),
         Show::Settings => settings(context),
         Show::Functions => {
@@ -125,35 +127,6 @@ fn tables(context: &Context<'_>) -> Result<Batch> {
         super::expr::cast(texts.column(2), Type::Int)?,
     ];
     Batch::try_new(schema.arrow(), columns).map_err(arrow_error)
-}
-
-fn status(context: &Context<'_>) -> Result<Batch> {
-    let catalogue = context.tables.snapshot.catalogue();
-    let mut rows = vec![some(&["generation", &catalogue.generation.to_string()])];
-    let segments: Vec<_> = catalogue.segments().collect();
-    let bytes: u64 = segments.iter().map(|s| s.bytes).sum();
-    rows.push(some(&["segment files", &format!("{} ({bytes} bytes)", segments.len())]));
-    let archive = context.tables.archive()?;
-    let mut states: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
-    for part in &archive.parts {
-        for file in (0..part.file_count() as u32).filter(|f| part.is_alive(*f)) {
-            *states.entry(part.state(file).to_owned()).or_insert(0) += 1;
-        }
-    }
-    rows.extend(states.iter().map(|(state, count)| some(&[&format!("files {state}"), &count.to_string()])));
-    for source in &catalogue.sources {
-        let refreshed = source.last_refresh.map_or("never finished".to_owned(), |t| t.to_string());
-        rows.push(some(&[
-            &format!("source {}", source.name),
-            &format!("{}, refreshed {refreshed}", source.kind),
-        ]));
-    }
-    for name in context.tables.names() {
-        if let Some(count) = context.tables.find(&name).and_then(|t| t.rows).filter(|n| *n > 0) {
-            rows.push(some(&[&format!("rows of {name}"), &count.to_string()]));
-        }
-    }
-    text_table(&["what", "value"], rows)
 }
 
 fn indexes(context: &Context<'_>) -> Result<Batch> {

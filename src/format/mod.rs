@@ -7,6 +7,7 @@ pub mod csv;
 pub mod event;
 pub mod hypodd;
 pub mod json;
+pub mod layout;
 pub mod mseed2;
 pub mod mseed3;
 pub mod number;

@@ -166,7 +166,7 @@ fn read_blockette(
 }
 
 /// Network, station, location, channel: bytes 18-19, 8-12, 13-14, 15-17.
-fn id(bytes: &[u8]) -> [u8; 12] {
+pub(crate) fn id(bytes: &[u8]) -> [u8; 12] {
     let mut id = [b' '; 12];
     let parts = bytes.get(18..20).zip(bytes.get(8..18));
     if let (Some((network, rest)), Some((to_network, to_rest))) = (parts, id.split_at_mut_checked(2)) {

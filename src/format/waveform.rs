@@ -2,6 +2,7 @@
 //! bytes: a bad file is a [`Scan`] with a state, a reason and an offset. [`read`] decodes samples.
 
 pub mod decode;
+pub mod same;
 pub mod source;
 mod walk;
 

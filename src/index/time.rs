@@ -6,7 +6,7 @@ mod leap;
 mod map;
 mod segments;
 
-pub use continuity::{Bin, Gap, Interval, coverage, gaps};
+pub use continuity::{Bin, Bounds, Gap, Interval, breaks, coverage, gaps};
 pub use map::{Packer, decode_records, encode_records};
 pub use segments::{Segment, assemble};
 

@@ -51,6 +51,8 @@ pub struct Report {
     pub unlisted: usize,
     /// Directories that are sealed and were not walked.
     pub sealed: usize,
+    /// Not wanted, by their names.
+    pub left_out: usize,
     /// Of those opened: unreadable, or readable in part.
     pub bad: usize,
     /// Commits.
@@ -69,7 +71,12 @@ pub struct Job<'a> {
     pub cancel: &'a (dyn Fn() -> Result<()> + Sync),
     /// Counts files.
     pub progress: &'a dyn Progress,
+    /// Which paths are wanted, of files that are not known yet: the others are never opened.
+    pub keeps: &'a Keeps<'a>,
 }
+
+/// Tells for paths below the root which of them are wanted.
+pub type Keeps<'a> = dyn Fn(&[&[u8]]) -> Result<Vec<bool>> + Sync + 'a;
 
 /// Brings the index of a source up to date and commits as it goes. The last commit tells when, also where nothing
 /// has changed.
@@ -92,6 +99,7 @@ pub fn refresh(writer: &mut Writer, job: &Job<'_>) -> Result<Report> {
     report.probed = plan.probed;
     report.unlisted = plan.unlisted.len();
     report.sealed = plan.sealed;
+    report.left_out = plan.left_out;
     report.commits += 1;
     let device = plan.device.to_string();
     commit(writer, (&archive, &source), ready, Some((scan_ns, device)))?;

@@ -214,7 +214,7 @@ pub(crate) struct ImportArgs {
     /// Format of the input, where it cannot be told by its content
     #[arg(long, value_name = "NAME")]
     pub(crate) format: Option<String>,
-    /// SDS, BUD or a pattern: '{network}.{station}/{year}/*.mseed'
+    /// SDS, BUD, FDSN or a pattern: '{network}.{station}/{year}/*.mseed'
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) layout: Option<String>,
     /// Column that names a row of the catalogue
@@ -372,6 +372,9 @@ pub(crate) struct GapsArgs {
     /// Largest step that is no gap: '0.5 samples'
     #[arg(long, value_name = "DURATION")]
     pub(crate) tolerance: Option<String>,
+    /// Largest sum of small steps that is none: '1 samples'
+    #[arg(long, value_name = "SAMPLES")]
+    pub(crate) drift: Option<String>,
     #[command(flatten)]
     pub(crate) rows: Rows,
 }

@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 
 use crate::pager::Pager;
 use crate::progress::Bar;
-use crate::render::{Layout, Markdown, Shown, Table};
+use crate::render::{Layout, Markdown, Shown, Table, Timeline};
 use crate::style::{Streams, is_unsafe, push_escaped};
 
 /// Bytes of rows that are kept for `.last`.
@@ -222,6 +222,10 @@ impl Target {
             None => self.standard(),
         };
         let rows = match self.format {
+            Format::Table if Timeline::suits(schema, self.layout()) => {
+                let out = Box::new(io::BufWriter::new(out));
+                Rows::Timeline(Timeline::new(schema, self.layout(), out))
+            }
             Format::Table => {
                 Rows::Table(Table::new(schema, self.layout(), Box::new(io::BufWriter::new(out))))
             }
@@ -240,6 +244,7 @@ struct Open {
 
 enum Rows {
     Table(Table<'static>),
+    Timeline(Timeline<'static>),
     Markdown(Markdown<'static>),
     File(Writer<'static>),
 }
@@ -248,6 +253,7 @@ impl Open {
     fn write(&mut self, batch: &Batch) -> Result<()> {
         match &mut self.rows {
             Rows::Table(table) => table.write(batch),
+            Rows::Timeline(timeline) => timeline.write(batch),
             Rows::Markdown(table) => table.write(batch),
             Rows::File(writer) => writer.write(batch),
         }
@@ -257,6 +263,7 @@ impl Open {
     fn finish(self) -> Result<Option<Shown>> {
         let shown = match self.rows {
             Rows::Table(table) => Some(table.finish()?),
+            Rows::Timeline(timeline) => Some(timeline.finish()?),
             Rows::Markdown(table) => table.finish().map(|()| None)?,
             Rows::File(writer) => writer.finish().map(|()| None)?,
         };

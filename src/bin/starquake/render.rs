@@ -1,6 +1,8 @@
 //! Tables for people: columns that line up, and on a terminal fit its width. Numbers and times are never cut; a text
 //! is, and a column is left out, only on a terminal, and the footer says so.
 
+mod timeline;
+
 use std::io::Write;
 
 use arrow_array::{Array, Float64Array};
@@ -12,6 +14,8 @@ use starquake::model::table::{Batch, Column, Schema, Type};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::style::{one_line, paint};
+
+pub(crate) use timeline::Timeline;
 
 /// Rows whose cells decide the widths where all rows are shown; a wider cell behind them pushes its line.
 const MEASURED_ROWS: usize = 10_000;

@@ -144,7 +144,7 @@ fn fetch(args: &FetchArgs) -> Result<String, String> {
 
 fn gaps(args: &GapsArgs) -> Result<String, String> {
     let mut options = String::new();
-    for (word, value) in [("LONGER", &args.longer), ("TOLERANCE", &args.tolerance)] {
+    for (word, value) in [("LONGER", &args.longer), ("TOLERANCE", &args.tolerance), ("DRIFT", &args.drift)] {
         options.push_str(&value.as_ref().map_or(String::new(), |v| format!(" {word} {v}")));
     }
     verb("GAPS", &args.selection, &options)

@@ -33,12 +33,13 @@ impl Binder<'_> {
     /// A verb as a table, and the name it has without alias.
     pub fn verb(&self, verb: &Verb, span: Span) -> Result<(Node, String)> {
         match verb {
-            Verb::Gaps { codes, during, longer, tolerance } => {
+            Verb::Gaps { codes, during, longer, tolerance, drift } => {
                 let plan = Plan::Gaps {
                     codes: self.codes(codes)?,
                     during: self.during(during.as_ref())?,
                     longer_ns: self.duration(longer.as_ref(), ("LONGER", "s"))?.unwrap_or(0),
-                    tolerance_samples: self.tolerance(tolerance.as_ref())?,
+                    tolerance_samples: self.samples(tolerance.as_ref(), ("TOLERANCE", 0.5))?,
+                    drift_samples: self.samples(drift.as_ref(), ("DRIFT", 1.0))?,
                 };
                 Ok((Node { plan, columns: columns_of(archive::gaps_schema()) }, "gaps".to_owned()))
             }
@@ -102,13 +103,15 @@ impl Binder<'_> {
         e.map(|e| duration_ns(&self.constant_value(e)?, e.span, words)).transpose()
     }
 
-    fn tolerance(&self, e: Option<&SyntaxExpr>) -> Result<f64> {
-        let Some(e) = e else { return Ok(0.5) };
+    /// A number of samples, of an option and its default.
+    fn samples(&self, e: Option<&SyntaxExpr>, option: (&str, f64)) -> Result<f64> {
+        let (word, default) = option;
+        let Some(e) = e else { return Ok(default) };
         let value = self.constant_value(e)?;
         match (&value.unit, value.number()) {
             (Some(unit), Some(n)) if unit.dimension == Dimension::Samples && n >= 0.0 => Ok(n),
-            _ => Err(Diagnostic::new("TOLERANCE is a number of samples", e.span)
-                .help("TOLERANCE 0.5 samples")
+            _ => Err(Diagnostic::new(format!("{word} is a number of samples"), e.span)
+                .help(format!("{word} {default:?} samples"))
                 .into()),
         }
     }

@@ -208,7 +208,8 @@ fn time_lines(archive: &Archive, codes: &Pattern) -> BTreeMap<String, Vec<Interv
                 continue;
             }
             let s = part.segment(row);
-            let interval = Interval { start: s.start, end: s.end, sampling_rate: s.sampling_rate };
+            let interval =
+                Interval { start: s.start, end: s.end, sampling_rate: s.sampling_rate, drift_s: s.drift_s };
             lines.entry(part.code_text(channel)).or_default().push(interval);
         }
     }
@@ -235,6 +236,7 @@ pub fn gaps_schema() -> Schema {
         Column::typed("duration", Type::Duration),
         Column::typed("samples", Type::Float),
         Column::typed("sampling_rate", Type::Float).with_unit("Hz"),
+        Column::typed("kind", Type::Text),
     ])
 }
 
@@ -242,20 +244,22 @@ pub fn gaps_schema() -> Schema {
 pub fn gaps(
     archive: &Archive,
     of: (&Pattern, Option<(Time, Time)>),
-    bounds: (i64, f64),
+    bounds: (i64, time::Bounds),
     context: &Context<'_>,
 ) -> Result<Batch> {
-    let (longer_ns, tolerance_samples) = bounds;
+    let (longer_ns, bounds) = bounds;
     let mut text = Texts::default();
     let mut ints: [Vec<i64>; 3] = Default::default();
     let (mut samples, mut rates) = (vec![], vec![]);
     for (code, line) in selected(archive, of.0, context) {
-        for gap in time::gaps(&line, tolerance_samples, of.1) {
+        for gap in time::breaks(&line, bounds, of.1) {
             let length = gap.end.0.saturating_sub(gap.start.0);
             if length < longer_ns {
                 continue;
             }
             text.push(0, Some(&code));
+            text.push(6, Some(if gap.is_drift { "drift" } else { "gap" }));
+            let length = if gap.samples < 0.0 { -length } else { length };
             ints.iter_mut().zip([gap.start.0, gap.end.0, length]).for_each(|(c, v)| c.push(v));
             samples.push(gap.samples);
             rates.push((gap.sampling_rate > 0.0).then_some(gap.sampling_rate));
@@ -269,6 +273,7 @@ pub fn gaps(
         Arc::new(DurationNanosecondArray::from(duration)),
         Arc::new(Float64Array::from(samples)),
         Arc::new(Float64Array::from(rates)),
+        text.take(6),
     ];
     Batch::try_new(gaps_schema().arrow(), columns).map_err(arrow_error)
 }
@@ -296,6 +301,7 @@ pub fn coverage(
     let mut starts = vec![];
     let mut floats: [Vec<f64>; 2] = Default::default();
     let mut counts = vec![];
+    let (mut channels, mut covered_s, mut span_s) = (0, 0.0, 0.0);
     for (code, line) in selected(archive, codes, context) {
         let data = line.iter().filter(|i| i.sampling_rate > 0.0);
         let reach = during.or(data.clone().map(|i| i.start).min().zip(data.map(|i| i.end).max()));
@@ -315,6 +321,9 @@ pub fn coverage(
                 help: "use longer bins or a shorter DURING".to_owned(),
             });
         }
+        channels += 1;
+        span_s += to.seconds_since(from);
+        covered_s += whole(&line, from, to).first().map_or(0.0, |b| b.fraction) * to.seconds_since(from);
         for bin in bins {
             text.push(0, Some(&code));
             starts.push(bin.start.0);
@@ -322,9 +331,21 @@ pub fn coverage(
             counts.push(i64::from(bin.n_gaps));
         }
     }
+    if span_s > 0.0 {
+        let noun = if channels == 1 { "channel" } else { "channels" };
+        context.notices.footer(format!("{} of {channels} {noun} covered", percent(covered_s / span_s)));
+    }
     let [fraction, overlap] = floats.map(|c| Arc::new(Float64Array::from(c)) as ArrayRef);
     let columns = vec![text.take(0), times(starts), fraction, overlap, Arc::new(Int64Array::from(counts))];
     Batch::try_new(coverage_schema().arrow(), columns).map_err(arrow_error)
+}
+
+/// `97.31 %`; what is not all is never shown as all, nor as nothing.
+fn percent(fraction: f64) -> String {
+    let shown = (fraction * 1e4).round() / 1e2;
+    let shown = if fraction < 1.0 { shown.min(99.99) } else { shown };
+    let shown = if fraction > 0.0 { shown.max(0.01) } else { shown };
+    format!("{shown:.2} %")
 }
 
 /// One bin from `from` to `to`: the line is moved so that it begins at 1970, where bins are aligned.

@@ -71,7 +71,17 @@ impl<'a> StoredWaveforms<'a> {
     }
 }
 
-fn full_path(part: &Part, file: u32) -> PathBuf {
+/// The records of a segment that hold a sample in the span (half open).
+pub fn records_of(part: &Part, row: usize, span: (Time, Time)) -> Result<Vec<Record>> {
+    decode_records(part.map(row), span).map_err(|reason| Error::Damaged {
+        path: full_path(part, part.file_of(row)),
+        block: None,
+        reason: format!("its record map in the index does not read: {reason}"),
+    })
+}
+
+/// Where a file is.
+pub fn full_path(part: &Part, file: u32) -> PathBuf {
     Path::new(OsStr::from_bytes(&part.root)).join(OsStr::from_bytes(part.path(file)))
 }
 

@@ -12,6 +12,8 @@ pub struct Interval {
     pub end: Time,
     /// Samples per second; 0 = not a time series, left out of gaps and coverage.
     pub sampling_rate: f64,
+    /// Start of the last record minus its expected time, in seconds: what the clock gained inside.
+    pub drift_s: f64,
 }
 
 /// A stretch without data.
@@ -21,10 +23,28 @@ pub struct Gap {
     pub start: Time,
     /// When data begins again.
     pub end: Time,
-    /// Missing samples at the rate before the gap (behind it where there is nothing before).
+    /// Missing samples at the rate before the gap (behind it where there is nothing before); of a drift that shortens
+    /// the time they are negative.
     pub samples: f64,
     /// That rate; 0 where the channel has no data at all.
     pub sampling_rate: f64,
+    /// No data are missing, but small steps of one sign have added up.
+    pub is_drift: bool,
+}
+
+/// What counts as continuous.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// Largest step between segments that is no gap, in samples.
+    pub tolerance_samples: f64,
+    /// Largest sum of the steps since the last gap, inside segments and between them, in samples.
+    pub drift_samples: f64,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { tolerance_samples: 0.5, drift_samples: 1.0 }
+    }
 }
 
 /// One bin of the coverage.
@@ -55,7 +75,7 @@ pub fn gaps(intervals: &[Interval], tolerance_samples: f64, during: Option<(Time
     let mut push = |start: Time, end: Time, rate: f64| {
         let samples = end.seconds_since(start) * rate;
         if end > start && (samples > tolerance_samples || rate == 0.0) {
-            found.push(Gap { start, end, samples, sampling_rate: rate });
+            found.push(Gap { start, end, samples, sampling_rate: rate, is_drift: false });
         }
     };
     let (Some(first), false) = (inside.first(), inside.is_empty()) else {
@@ -78,6 +98,52 @@ pub fn gaps(intervals: &[Interval], tolerance_samples: f64, during: Option<(Time
     if during.is_some() {
         push(reach.end.max(from), to, reach.sampling_rate);
     }
+    found
+}
+
+/// Where the clock of a channel has drifted off: the times at which the steps since the last gap or drift, inside
+/// segments and between those that abut, add up to more than the bound. The row spans from when the next sample was
+/// due to when it came, whichever is earlier. Intervals are sorted by start; where copies overlap the one that
+/// reaches furthest counts.
+pub fn drifts(intervals: &[Interval], bounds: Bounds, during: Option<(Time, Time)>) -> Vec<Gap> {
+    let (from, to) = during.unwrap_or((Time(i64::MIN), Time(i64::MAX)));
+    let mut found = vec![];
+    let mut sum_s = 0.0;
+    let mut reach: Option<&Interval> = None;
+    let mut check = |sum_s: &mut f64, at: Time, rate: f64| {
+        if (*sum_s * rate).abs() <= bounds.drift_samples {
+            return;
+        }
+        let due = at.plus_seconds(-*sum_s).unwrap_or(at);
+        let (start, end) = (at.min(due), at.max(due));
+        if end > from && start < to {
+            found.push(Gap { start, end, samples: *sum_s * rate, sampling_rate: rate, is_drift: true });
+        }
+        *sum_s = 0.0;
+    };
+    for next in intervals.iter().filter(is_data) {
+        if reach.is_some_and(|r| next.end <= r.end) {
+            continue;
+        }
+        let step_s = reach.map_or(f64::INFINITY, |r| next.start.seconds_since(r.end));
+        if (step_s * next.sampling_rate).abs() <= bounds.tolerance_samples {
+            sum_s += step_s;
+            check(&mut sum_s, next.start, next.sampling_rate);
+        } else {
+            sum_s = 0.0;
+        }
+        sum_s += next.drift_s;
+        check(&mut sum_s, next.end, next.sampling_rate);
+        reach = Some(next);
+    }
+    found
+}
+
+/// Gaps and drifts by start.
+pub fn breaks(intervals: &[Interval], bounds: Bounds, during: Option<(Time, Time)>) -> Vec<Gap> {
+    let mut found = gaps(intervals, bounds.tolerance_samples, during);
+    found.extend(drifts(intervals, bounds, during));
+    found.sort_by_key(|g| (g.start, g.end));
     found
 }
 

@@ -264,7 +264,7 @@ mod generated {
         ) {
             let second = 1_000_000_000_i64;
             let mut intervals: Vec<Interval> = parts.iter().map(|&(s, d)| Interval {
-                start: Time(s * second), end: Time((s + d) * second), sampling_rate: 1.0,
+                start: Time(s * second), end: Time((s + d) * second), sampling_rate: 1.0, drift_s: 0.0,
             }).collect();
             intervals.sort_by_key(|i| i.start);
             let during = (Time(from * second), Time((from + width) * second));
@@ -300,7 +300,7 @@ mod generated {
     fn midnight_rates_of_zero_and_tolerance() {
         let at = |text: &str| Time::parse(text).unwrap();
         let interval =
-            |from: &str, to: &str, rate: f64| Interval { start: at(from), end: at(to), sampling_rate: rate };
+            |from: &str, to: &str, rate: f64| Interval { start: at(from), end: at(to), sampling_rate: rate, drift_s: 0.0 };
         let day1 = interval("2024-01-01", "2024-01-02", 100.0);
         let day2 = interval("2024-01-02T00:00:00.004", "2024-01-03", 100.0);
         assert_eq!(gaps(&[day1, day2], 0.5, None), []);
@@ -309,9 +309,9 @@ mod generated {
         assert_eq!(gaps(&[day1, day2, log], 0.5, None), []);
         let whole = (at("2024-01-01"), at("2024-01-04"));
         let end = gaps(&[day1, day2, log], 0.5, Some(whole));
-        let want = Gap { start: day2.end, end: whole.1, samples: 8_640_000.0, sampling_rate: 100.0 };
+        let want = Gap { start: day2.end, end: whole.1, samples: 8_640_000.0, sampling_rate: 100.0, is_drift: false };
         assert_eq!(end, [want]);
-        let none = Gap { start: whole.0, end: whole.1, samples: 0.0, sampling_rate: 0.0 };
+        let none = Gap { start: whole.0, end: whole.1, samples: 0.0, sampling_rate: 0.0, is_drift: false };
         assert_eq!(gaps(&[log], 0.5, Some(whole)), [none]);
         assert_eq!(gaps(&[], 0.5, None), []);
         assert_eq!(coverage(&[day1], 1, 0.5, None, 1000), [], "too many bins");

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Job;
+use super::{Job, Keeps};
 use super::merge::{Found, Seen, merge};
 use super::moves::Gone;
 use crate::error::{Error, Result};
@@ -109,6 +109,8 @@ pub struct Plan {
     pub probed: usize,
     /// Sealed directories, which were not walked.
     pub sealed: usize,
+    /// New files that are not wanted, by their names.
+    pub left_out: usize,
     pub(super) device: u64,
 }
 
@@ -153,8 +155,38 @@ struct Kept {
     total: u64,
     probed: usize,
     unchanged: usize,
+    /// So many of `new` are known to be wanted.
+    wanted: usize,
+    left_out: usize,
     /// There were more than are kept.
     is_over: bool,
+}
+
+impl Kept {
+    /// Is there no room for more? Files that are not wanted make some.
+    fn is_full(&mut self, keeps: &Keeps<'_>) -> Result<bool> {
+        if self.changes.len() + self.new.len() < CHANGES_KEPT {
+            return Ok(false);
+        }
+        let paths: Vec<&[u8]> = self.new[self.wanted..].iter().map(|n| n.0.as_slice()).collect();
+        let keep = keeps(&paths)?;
+        let before = self.new.len();
+        let mut keep = std::iter::repeat_n(true, self.wanted).chain(keep);
+        self.new.retain(|_| keep.next().unwrap_or(true));
+        self.wanted = self.new.len();
+        self.left_out += before - self.wanted;
+        Ok(self.changes.len() + self.new.len() > CHANGES_KEPT / 2)
+    }
+}
+
+/// Takes out new files that are not wanted; how many they were.
+fn leave_out(changes: &mut Vec<Change>, keeps: &Keeps<'_>) -> Result<usize> {
+    let is_new = |c: &&Change| c.kind == ChangeKind::New;
+    let paths: Vec<&[u8]> = changes.iter().filter(is_new).map(|c| c.path.as_slice()).collect();
+    let mut wanted = keeps(&paths)?.into_iter();
+    let before = changes.len();
+    changes.retain(|c| c.kind != ChangeKind::New || wanted.next().unwrap_or(true));
+    Ok(before - changes.len())
 }
 
 struct Planner<'a> {
@@ -166,7 +198,7 @@ struct Planner<'a> {
 
 fn to_plan(seen: Seen, device: u64) -> Plan {
     let unlisted = seen.unlisted.into_iter().map(|(dir, why)| (dir, why.into())).collect();
-    Plan { unchanged: seen.unchanged, unlisted, device, sealed: seen.sealed, probed: 0 }
+    Plan { unchanged: seen.unchanged, unlisted, device, sealed: seen.sealed, ..Plan::default() }
 }
 
 impl<'a> Planner<'a> {
@@ -178,8 +210,8 @@ impl<'a> Planner<'a> {
         {
             return Ok(());
         }
-        if kept.is_over || kept.changes.len() + kept.new.len() >= CHANGES_KEPT {
-            (kept.is_over, kept.probed, kept.unchanged) = (true, 0, 0);
+        if kept.is_over || kept.is_full(self.job.keeps)? {
+            kept.is_over = true;
             (kept.changes, kept.new) = (vec![], vec![]);
             return Ok(());
         }
@@ -196,7 +228,8 @@ impl<'a> Planner<'a> {
     /// All changes in order of their paths, new paths of known files paired with the old ones. Equal inodes are
     /// paired first: they are the better evidence.
     fn give_kept(&self, state: (Kept, Seen, u64), take: Take<'_>) -> Result<Plan> {
-        let (Kept { mut changes, new, mut gone, mut probed, unchanged, .. }, mut seen, device) = state;
+        let (kept, mut seen, device) = state;
+        let Kept { mut changes, new, mut gone, mut probed, unchanged, mut left_out, .. } = kept;
         seen.unchanged += unchanged;
         let mut rest = vec![];
         for (path, stat) in new {
@@ -211,19 +244,20 @@ impl<'a> Planner<'a> {
             let kind = if place.is_some() { ChangeKind::Moved } else { ChangeKind::New };
             changes.push(Change::new(kind, &path, Some(stat), place));
         }
+        left_out += leave_out(&mut changes, self.job.keeps)?;
         changes.extend(gone.rest(self.known).into_iter().map(|place| self.removed(place)));
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         while !changes.is_empty() {
             let tail = changes.split_off(changes.len().min(CHUNK_CHANGES));
             take(Step::Changes(std::mem::replace(&mut changes, tail)))?;
         }
-        Ok(Plan { probed, ..to_plan(seen, device) })
+        Ok(Plan { probed, left_out, ..to_plan(seen, device) })
     }
 
     /// Gives changes while the archive is walked.
     fn stream(&self, state: (Walker<'_>, Gone, u64), take: Take<'_>) -> Result<Plan> {
         let (mut walker, mut gone, device) = state;
-        let (mut chunk, mut probed, mut unchanged) = (vec![], 0, 0);
+        let (mut chunk, mut probed, mut unchanged, mut left_out) = (vec![], 0, 0, 0);
         let mut seen = merge(&mut walker, self.known, self.job, &mut |found| {
             match found {
                 Found::Gone(place, known) if gone.holds(place, &known) => {}
@@ -242,14 +276,19 @@ impl<'a> Planner<'a> {
                     None => unchanged += 1,
                 },
             }
-            if chunk.len() < CHUNK_CHANGES { Ok(()) } else { take(Step::Changes(std::mem::take(&mut chunk))) }
+            if chunk.len() < CHUNK_CHANGES {
+                return Ok(());
+            }
+            left_out += leave_out(&mut chunk, self.job.keeps)?;
+            take(Step::Changes(std::mem::take(&mut chunk)))
         })?;
         seen.unchanged += unchanged;
+        left_out += leave_out(&mut chunk, self.job.keeps)?;
         take(Step::Changes(chunk))?;
         for places in gone.rest(self.known).chunks(CHUNK_CHANGES) {
             take(Step::Changes(places.iter().map(|p| self.removed(*p)).collect()))?;
         }
-        Ok(Plan { probed, ..to_plan(seen, device) })
+        Ok(Plan { probed, left_out, ..to_plan(seen, device) })
     }
 
     fn removed(&self, place: Place) -> Change {

@@ -35,22 +35,23 @@ fn coverage(i: In<'_>) -> Res<'_, Verb> {
     Ok((i, Verb::Coverage { codes, during, by }))
 }
 
-/// `gaps ::= 'GAPS' 'OF' codes during? ( 'LONGER' sum | 'TOLERANCE' sum )*`
+/// `gaps ::= 'GAPS' 'OF' codes during? ( 'LONGER' sum | 'TOLERANCE' sum | 'DRIFT' sum )*`
 fn gaps(i: In<'_>) -> Res<'_, Verb> {
     let (i, (_, _, codes, during)) = (kw("GAPS"), kw("OF"), codes, opt(during)).parse(i)?;
     let option = |i| {
         alt((
-            map(preceded(kw("LONGER"), sum), |d| (true, d)),
-            map(preceded(kw("TOLERANCE"), sum), |d| (false, d)),
+            map(preceded(kw("LONGER"), sum), |d| (0, d)),
+            map(preceded(kw("TOLERANCE"), sum), |d| (1, d)),
+            map(preceded(kw("DRIFT"), sum), |d| (2, d)),
         ))
         .parse(i)
     };
     let (i, options) = options(i, option)?;
-    let (mut longer, mut tolerance) = (None, None);
-    for (is_longer, value) in options {
-        *(if is_longer { &mut longer } else { &mut tolerance }) = Some(value);
+    let (mut longer, mut tolerance, mut drift) = (None, None, None);
+    for (which, value) in options {
+        *[&mut longer, &mut tolerance, &mut drift][which] = Some(value);
     }
-    Ok((i, Verb::Gaps { codes, during, longer, tolerance }))
+    Ok((i, Verb::Gaps { codes, during, longer, tolerance, drift }))
 }
 
 /// `codes ::= STRING | VARIABLE`

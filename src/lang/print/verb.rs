@@ -18,10 +18,11 @@ impl Display for Verb {
                 write!(f, "COVERAGE OF {codes}{}", Clause("DURING", during))?;
                 option(f, "BY", by.as_ref())
             }
-            Verb::Gaps { codes, during, longer, tolerance } => {
+            Verb::Gaps { codes, during, longer, tolerance, drift } => {
                 write!(f, "GAPS OF {codes}{}", Clause("DURING", during))?;
                 option(f, "LONGER", longer.as_ref())?;
-                option(f, "TOLERANCE", tolerance.as_ref())
+                option(f, "TOLERANCE", tolerance.as_ref())?;
+                option(f, "DRIFT", drift.as_ref())
             }
             Verb::Pairs { source, options } => {
                 write!(f, "PAIRS OF {source}")?;

@@ -26,7 +26,7 @@ pub enum Verb {
         /// Bin length.
         by: Option<Expr>,
     },
-    /// `GAPS OF codes [DURING span] [LONGER d] [TOLERANCE t]`
+    /// `GAPS OF codes [DURING span] [LONGER d] [TOLERANCE t] [DRIFT t]`
     Gaps {
         /// Channel pattern.
         codes: Text,
@@ -36,6 +36,8 @@ pub enum Verb {
         longer: Option<Expr>,
         /// Largest step that is not a gap.
         tolerance: Option<Expr>,
+        /// Largest sum of steps that is none.
+        drift: Option<Expr>,
     },
     /// `PAIRS OF events options`
     Pairs {

@@ -26,7 +26,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("METHOD", &["default"]),
     ("FRAME", &["icrs", "galactic"]),
     ("SCALE", &["utc", "tdb"]),
-    ("LAYOUT", &["sds"]),
+    ("LAYOUT", &["sds", "bud", "fdsn"]),
     ("SET", &["memory", "threads", "window_cache"]),
 ];
 const EVENT_FORMATS: &[&str] = &["quakeml", "hypodd_phase", "hypodd_event", "hypodd_reloc"];
