@@ -304,6 +304,7 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
             (r.unchanged, "unchanged"),
             (r.new, "new"),
             (r.changed, "changed"),
+            (r.grown, "read from where they had grown"),
             (r.moved, "moved"),
             (r.removed, "removed"),
             (r.left_out, "left out by their names"),
@@ -311,6 +312,7 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
             (r.bad, "not fully readable"),
             (r.probed, "compared by their ends"),
             (r.unlisted, "directories that cannot be listed"),
+            (r.sealed, "sealed directories"),
         ];
         parts.extend(counts.iter().filter(|c| c.0 > 0).map(|(n, what)| format!("{n} {what}")));
         format!("`{name}`: {}", parts.join(", "))
@@ -318,6 +320,15 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
     let lines: Vec<String> = done.iter().map(line).collect();
     let bad: usize = done.iter().map(|d| d.1.bad + d.1.unreachable + d.1.unlisted).sum();
     let mut outcome = Outcome { unreadable: bad as u64, ..Outcome::default() };
+    let opened: usize = done.iter().map(|d| d.1.opened).sum();
+    if opened > 0 {
+        let bytes: u64 = done.iter().map(|d| d.1.bytes_read).sum();
+        let commits: usize = done.iter().map(|d| d.1.commits).sum();
+        outcome
+            .footer
+            .push(format!("{} read", counted(usize::try_from(bytes).unwrap_or(usize::MAX), "byte")));
+        outcome.footer.push(counted(commits, "commit"));
+    }
     outcome.message =
         Some(if lines.is_empty() { "no source of waveforms".to_owned() } else { lines.join("\n") });
     if bad > 0 {

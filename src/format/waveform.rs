@@ -155,8 +155,9 @@ pub fn sample_time(start: Time, index: u64, sampling_rate: f64) -> Time {
     if sampling_rate <= 0.0 || sampling_rate.is_nan() || index == 0 {
         return start;
     }
-    let span_ns = (index as f64 / sampling_rate * 1e9 + 0.5).floor();
-    Time(start.0.saturating_add(span_ns as i64))
+    // Not negative: the conversion cuts as `floor` would.
+    let span_ns = (index as f64 / sampling_rate * 1e9 + 0.5) as i64;
+    Time(start.0.saturating_add(span_ns))
 }
 
 /// One channel of a file.

@@ -28,7 +28,9 @@ pub(super) fn status(context: &Context<'_>) -> Result<Batch> {
             Some(t) => format!("refreshed {t}, {}", age(now, t)),
             None => format!("not finished: REFRESH {}", source.name),
         };
-        rows.push(some(&[&format!("source {}", source.name), &format!("{}, {refreshed}", source.kind)]));
+        let sealed = source.options.get("sealed").map_or(String::new(), |s| format!(", sealed: {s}"));
+        let text = format!("{}, {refreshed}{sealed}", source.kind);
+        rows.push(some(&[&format!("source {}", source.name), &text]));
     }
     for name in context.tables.names() {
         if let Some(count) = context.tables.find(&name).and_then(|t| t.rows).filter(|n| *n > 0) {
@@ -69,7 +71,8 @@ fn archive_status(context: &Context<'_>) -> Result<Vec<Vec<Option<String>>>> {
 
 /// `4.43 GB (4,430,112,768 bytes)`
 fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    const UNITS: [(u64, &str); 4] =
+        [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
         Some((unit, name)) => {
             format!("{:.2} {name} ({})", bytes as f64 / *unit as f64, counted(bytes, "byte"))

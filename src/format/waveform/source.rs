@@ -45,7 +45,8 @@ impl Source {
     /// The bytes `offset .. offset + length` as far as the file has them, from the block that was read last if they
     /// are there.
     pub fn block(&mut self, offset: u64, length: usize) -> Result<&[u8]> {
-        let length = usize::try_from(self.size.saturating_sub(offset)).map_or(length, |left| length.min(left));
+        let length =
+            usize::try_from(self.size.saturating_sub(offset)).map_or(length, |left| length.min(left));
         let is_there = offset >= self.start && offset + length as u64 <= self.start + self.filled as u64;
         if !is_there {
             self.fill(offset, length)?;

@@ -136,6 +136,8 @@ struct Walk<'a> {
     /// Raw name of the stream of the last record, and its number.
     last_name: Vec<u8>,
     last_number: Option<u32>,
+    /// What the next record is compared with before it is read in full.
+    alike: Option<mseed2::Alike>,
     has: (bool, bool),
 }
 
@@ -151,13 +153,20 @@ impl<'a> Walk<'a> {
             by_source_id: HashMap::new(),
             last_name: Vec::new(),
             last_number: None,
+            alike: None,
             has: (false, false),
         }
     }
 
     /// One record, a run of control headers, or a stretch without either.
     fn step(&mut self) -> Result<()> {
-        let kind = start(self.source.view(self.offset, VIEW_BYTES)?);
+        let view = self.source.view(self.offset, VIEW_BYTES)?;
+        if let Some(record) = self.alike.as_ref().and_then(|alike| alike.record(view, self.offset)) {
+            self.scan.add(record);
+            self.offset += record.length;
+            return Ok(());
+        }
+        let kind = start(view);
         let fault = match kind {
             Start::Control | Start::Blank => return self.pass_over(kind),
             Start::Nothing => Fault { at: self.offset, reason: self.nothing()? },
@@ -165,6 +174,12 @@ impl<'a> Walk<'a> {
                 Ok((record, id)) => {
                     let next = self.offset + record.length;
                     self.keep(record, &id)?;
+                    self.alike = match (kind, self.scan.records.last()) {
+                        (Start::Mseed2, Some(kept)) => {
+                            mseed2::Alike::of(self.source.view(self.offset, VIEW_BYTES)?, kept)
+                        }
+                        _ => None,
+                    };
                     self.offset = next;
                     return Ok(());
                 }

@@ -5,9 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Job, Keeps};
 use super::merge::{Found, Seen, merge};
 use super::moves::Gone;
+use super::{Job, Keeps};
 use crate::error::{Error, Result};
 use crate::index::archive::{Archive, Known, Place, Signature};
 use crate::ingest::build::signature_only;
@@ -321,10 +321,10 @@ impl<'a> Planner<'a> {
         if let Some(why) = dangling.filter(|_| !is_same && !known.is_other) {
             return unreachable(path, Some(stat), place, why);
         }
-        let kind = if known.is_unsure {
-            ChangeKind::Again
-        } else if !is_same {
+        let kind = if !is_same {
             ChangeKind::Changed
+        } else if known.is_unsure {
+            ChangeKind::Again
         } else if !stat.is_regular {
             if known.is_unreachable { ChangeKind::Again } else { ChangeKind::Touched }
         } else if stat.is_younger_than(known.ctime_ns) {
