@@ -70,8 +70,8 @@ impl Alike {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Signal, parse, write_records};
     use super::*;
+    use crate::format::mseed2::{Signal, parse, write_records};
     use crate::format::waveform::Parsed;
     use crate::model::station::ChannelCode;
 
