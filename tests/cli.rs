@@ -177,6 +177,16 @@ const STATEMENTS: &[(&[&str], &str)] = &[
         "GAPS OF 'IU.*.--.BH?,II.*.--.BH?' DURING 2024-01-01T00:00:00Z .. 2024-02-29T12:00:00Z",
     ),
     (&["coverage", "--by", "1 d"], "COVERAGE OF '*.*.*.*' BY 1 d"),
+    (&["gaps", "A.B.C.D", "--drift", "2 samples"], "GAPS OF 'A.B.C.D' DRIFT 2 samples"),
+    (
+        &["copy", "A.B.--.D", "--start", "2024-01-01", "--end", "2024-01-02", "-o", "a.mseed", "--replace"],
+        "COPY (SELECT * FROM segments WHERE code MATCHES 'A.B.--.D' AND span OVERLAPS 2024-01-01T00:00:00Z .. \
+         2024-01-02T00:00:00Z) TO 'a.mseed' REPLACE",
+    ),
+    (
+        &["copy", "--sta", "S", "-o", "out/", "--format", "sac"],
+        "COPY (SELECT * FROM segments WHERE code MATCHES '*.S.*.*') TO 'out/' FORMAT sac",
+    ),
     (
         &["files", "--sta", "ANMO", "--loc", "00"],
         "SELECT DISTINCT path FROM segments WHERE code MATCHES '*.ANMO.00.*'",
@@ -514,6 +524,7 @@ fn help_tells_what_is_there() {
         "gaps",
         "coverage",
         "files",
+        "copy",
         "compact",
         "demo",
         "bench",

@@ -55,6 +55,14 @@ mod semantics;
 mod sky;
 /// Threads and memory change no answer; what does not fit is refused by name.
 mod threads;
+/// COPY of segments into miniSEED and SAC, byte for byte and sample for sample.
+mod copying;
+/// Real files nobody here wrote: what every reader of the field finds in them, and we.
+mod corpora;
+/// The tsindex of mseedindex, out and in, and ObsPy's client on it.
+mod interchange;
+/// Damaged waveform files.
+mod mutants;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
 

@@ -1,6 +1,9 @@
 //! COPY: the rows of a query into a file, written under a temporary name and renamed when whole.
 
 mod hypodd;
+mod sac;
+mod sites;
+mod tsindex;
 mod waveform;
 
 use std::io::{BufRead, BufWriter, Read, Write};
@@ -45,6 +48,9 @@ enum OutFormat {
     HypoDd,
     /// The raw records of segments.
     Mseed,
+    /// Their samples, a file for each contiguous piece.
+    Sac,
+    TsIndex,
 }
 
 impl Database {
@@ -52,7 +58,7 @@ impl Database {
         let (rows, outcome) = self.reading(run, |context, _| {
             let target = target(copy, context)?;
             target.may_be_written(copy.to.span)?;
-            let node = if target.format == OutFormat::Mseed {
+            let node = if target.is_waveform() {
                 waveform::plan_of(&copy.query, context)?
             } else {
                 plan_of(&copy.query, context)?
@@ -75,6 +81,8 @@ impl Target {
             OutFormat::Table(format) => format.name(),
             OutFormat::HypoDd => "hypodd",
             OutFormat::Mseed => "mseed",
+            OutFormat::Sac => "sac",
+            OutFormat::TsIndex => "tsindex",
         };
         let how = match (self.path.exists(), self.append) {
             (false, _) => "",
@@ -84,11 +92,15 @@ impl Target {
         format!("to {} as {format}{how}", self.path.display())
     }
 
+    fn is_waveform(&self) -> bool {
+        matches!(self.format, OutFormat::Mseed | OutFormat::Sac)
+    }
+
     /// Compression and APPEND go with the format.
     fn is_possible(&self, span: Span) -> Result<(), Diagnostic> {
         let is_text = match self.format {
             OutFormat::HypoDd => true,
-            OutFormat::Mseed => false,
+            OutFormat::Mseed | OutFormat::Sac | OutFormat::TsIndex => false,
             OutFormat::Table(format) => format.is_text(),
         };
         if self.compress.is_some() && !is_text {
@@ -112,6 +124,9 @@ impl Target {
 
     /// An existing file is only written over, or longer, when that is said.
     pub(super) fn may_be_written(&self, span: Span) -> Result<(), Diagnostic> {
+        if self.format == OutFormat::Sac && sac::is_template(&self.path) {
+            return Ok(());
+        }
         let directory = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let metadata = match std::fs::symlink_metadata(&self.path) {
             Ok(metadata) => metadata,
@@ -150,6 +165,10 @@ impl Target {
 
     /// Rows of these columns can be written in the format, and behind what the file has.
     pub(super) fn takes(&self, schema: &Schema, span: Span) -> Result<(), Diagnostic> {
+        if self.format == OutFormat::TsIndex {
+            let has = |name: &str| schema.columns.iter().any(|c| c.name == name);
+            return waveform::needs(&has, "tsindex", self.format_span);
+        }
         let has = |name: &str| schema.columns.iter().any(|c| c.name == name);
         let needed = ["event1", "event2", "network", "station", "phase", "dt", "weight"];
         if self.format == OutFormat::HypoDd
@@ -162,8 +181,9 @@ impl Target {
             return Err(Diagnostic::new(message, self.format_span)
                 .help("COPY CORRELATE events ... TO 'dt.cc' FORMAT hypodd; other rows as csv or parquet"));
         }
-        if self.format == OutFormat::Mseed {
-            waveform::needs(&has, "mseed", self.format_span)?;
+        if self.is_waveform() {
+            let name = if self.format == OutFormat::Sac { "sac" } else { "mseed" };
+            waveform::needs(&has, name, self.format_span)?;
         }
         if !self.append {
             return Ok(());
@@ -244,7 +264,8 @@ pub(super) fn target(copy: &Copy, context: &Context<'_>) -> Result<Target> {
 fn of_path(path: &Path) -> Option<OutFormat> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
     match ending.as_str() {
-        "mseed" | "ms" | "miniseed" | "ms3" | "mseed3" => Some(OutFormat::Mseed),
+        "mseed" | "ms" | "miniseed" => Some(OutFormat::Mseed),
+        "sac" => Some(OutFormat::Sac),
         _ => Format::of_path(path).map(OutFormat::Table),
     }
 }
@@ -265,7 +286,7 @@ fn no_format(path: &Path, span: Span) -> Diagnostic {
 
 /// What FORMAT takes.
 fn format_names() -> Vec<&'static str> {
-    FORMATS.iter().map(|f| f.1).chain(["hypodd", "mseed"]).collect()
+    FORMATS.iter().map(|f| f.1).chain(["hypodd", "mseed", "sac", "tsindex"]).collect()
 }
 
 fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
@@ -274,6 +295,12 @@ fn out_format(name: &str, span: Span) -> Result<OutFormat, Diagnostic> {
     }
     if name.eq_ignore_ascii_case("mseed") || name.eq_ignore_ascii_case("miniseed") {
         return Ok(OutFormat::Mseed);
+    }
+    if name.eq_ignore_ascii_case("sac") {
+        return Ok(OutFormat::Sac);
+    }
+    if name.eq_ignore_ascii_case("tsindex") {
+        return Ok(OutFormat::TsIndex);
     }
     if let Some(format) = Format::find(name) {
         return Ok(OutFormat::Table(format));
@@ -313,6 +340,9 @@ impl Written {
 }
 
 fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<Written> {
+    if target.format == OutFormat::Sac {
+        return sac::write(node, target, context);
+    }
     // What a link points to is written, the link stays.
     let path = std::fs::canonicalize(&target.path).unwrap_or_else(|_| target.path.clone());
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -337,7 +367,8 @@ fn write(node: &Node, target: &Target, context: &Context<'_>) -> Result<Written>
     let out = compress::with(target.compress, out).map_err(|e| Error::io("write", &path, e))?;
     let written = match target.format {
         OutFormat::HypoDd => Written::rows(hypodd::write(node, out, context)?),
-        OutFormat::Mseed => waveform::write_mseed(node, out, context)?,
+        OutFormat::Mseed | OutFormat::Sac => waveform::write_mseed(node, out, context)?,
+        OutFormat::TsIndex => Written::rows(tsindex::write(node, temporary.path(), context)?),
         OutFormat::Table(format) => {
             Written::rows(write_table(node, (format, &path, !old.is_empty()), out, context)?)
         }

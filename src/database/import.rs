@@ -14,6 +14,7 @@ use crate::ingest::import::catalog::import_catalog;
 use crate::ingest::import::events::{import_events, import_stations};
 use crate::ingest::import::{Imported, counted, put_source};
 use crate::ingest::refresh::{self, Change, ChangeKind, Job, Report, Step};
+use crate::ingest::tsindex::import_tsindex;
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Ident, Import, Name};
 use crate::model::table::{Batch, Schema};
@@ -26,6 +27,9 @@ impl Database {
         let (request, _) = self.reading(run, |context, _| request::of(import, context))?;
         let mut writer = self.writer(span, run)?;
         let done = match &request {
+            Request::Waveforms(request) if request.is_tsindex => {
+                import_tsindex(&mut writer, &request.tsindex(), &|| self.cancel.check())
+            }
             Request::Waveforms(request) => return self.import_waveforms(&mut writer, request, run),
             Request::Catalog(request) => {
                 import_catalog(&mut writer, request, (run.progress, &|| self.cancel.check()))

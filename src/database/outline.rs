@@ -13,6 +13,7 @@ use crate::index::archive::Archive;
 use crate::ingest::import::counted;
 use crate::ingest::import::preview;
 use crate::ingest::refresh::ChangeKind;
+use crate::ingest::tsindex;
 use crate::lang::syntax::{Copy, Ident, Import, Statement, StatementKind};
 use crate::progress::Progress;
 use crate::store::SourceEntry;
@@ -61,6 +62,7 @@ impl Database {
             Request::Catalog(request) => preview::catalog(catalogue, &request),
             Request::Events(request) => preview::events(catalogue, &request, "events"),
             Request::Stations(request) => preview::events(catalogue, &request, "stations"),
+            Request::Waveforms(request) if request.is_tsindex => return tsindex::preview(&request.tsindex()),
             Request::Waveforms(request) => {
                 let source = request.source(catalogue)?;
                 let mut lines = vec![format!("import waveforms: `{}`", source.name)];

@@ -17,6 +17,7 @@ use crate::ingest::import::events::{EVENT_FORMATS, Request as Events, STATION_FO
 use crate::ingest::import::{Existing, Word, absolute, default_name, spelled};
 use crate::ingest::refresh::SEALED;
 use crate::ingest::walk::Sealed;
+use crate::ingest::tsindex::Request as TsIndex;
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Expr, Ident, Import, ImportKind, ImportOption as O, Name};
 use crate::store::{Catalogue, SourceEntry};
@@ -57,9 +58,17 @@ pub(super) struct Waveforms {
     selection: Option<String>,
     /// Directories that REFRESH does not look into.
     sealed: Option<String>,
+    /// FORMAT tsindex: the path is that of an index.
+    pub(super) is_tsindex: bool,
 }
 
 impl Waveforms {
+    /// The import of an index.
+    pub(super) fn tsindex(&self) -> TsIndex {
+        let existing = if self.replace { Existing::Replace } else { Existing::Refuse };
+        TsIndex { path: self.path.clone(), name: self.name.clone(), existing }
+    }
+
     /// The source as it will be registered.
     pub(super) fn source(&self, catalogue: &Catalogue) -> Result<SourceEntry> {
         let name = self.name.clone().unwrap_or_else(|| default_name(&self.path));
@@ -155,6 +164,7 @@ fn waveforms(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Wa
         layout: None,
         selection,
         sealed: None,
+        is_tsindex: false,
     };
     for option in &import.options {
         match option {
@@ -164,6 +174,15 @@ fn waveforms(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Wa
                 return Err(Diagnostic::new("an archive has one root: nothing can be appended to it", *span)
                     .help("import the other root under a name of its own; `segments` shows all archives")
                     .into());
+            }
+            O::Format(format) if format.text.eq_ignore_ascii_case("tsindex") => request.is_tsindex = true,
+            O::Format(format) => {
+                return Err(Diagnostic::new(
+                    format!("`{}` is no format of waveforms", format.text),
+                    format.span,
+                )
+                .help("FORMAT tsindex imports an index of mseedindex; files are known by their content")
+                .into());
             }
             O::Layout(text, span) => {
                 let layout =
@@ -180,10 +199,14 @@ fn waveforms(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Wa
                     other,
                     import,
                     "waveforms",
-                    "INTO, LAYOUT, WHERE, NEAR, SEALED and REPLACE",
+                    "INTO, FORMAT, LAYOUT, WHERE, NEAR, SEALED and REPLACE",
                 ));
             }
         }
+    }
+    let choice = import.options.iter().find(|o| matches!(o, O::Layout(..) | O::Where(_) | O::Near(..)));
+    if let (true, Some(option)) = (request.is_tsindex, choice) {
+        return Err(not_here(option, import, "an index", "INTO and REPLACE"));
     }
     // Mistakes in WHERE and NEAR are shown where they stand, before anything is written.
     Selection::of_import(import, request.layout.as_deref(), context)?;

@@ -73,6 +73,7 @@ struct Blockettes {
     actual_rate: Option<f64>,
     microseconds: i64,
     end: usize,
+    is_broken: bool,
 }
 
 /// Parses the record at the front of `bytes`, which start with [`is_header`]. `known_length` is the distance to
@@ -96,9 +97,15 @@ pub(crate) fn parse(bytes: &[u8], known_length: Option<u64>) -> Parsed<[u8; 12]>
         return Parsed::NeedBytes(usize::try_from(length).unwrap_or(usize::MAX));
     }
     match record(bytes.get(..length as usize).unwrap_or_default(), little, &chain) {
+        Some(record) if !record.has_end() => Parsed::Bad(30, no_end(&record)),
         Some(record) => Parsed::Record(record, id(bytes)),
         None => Parsed::Bad(20, "the start time does not exist or is outside 1677 .. 2262".to_owned()),
     }
+}
+
+/// Why a record has no end.
+pub(crate) fn no_end(record: &Record) -> String {
+    format!("{} samples at {} Hz end after 2262", record.npts, record.sampling_rate)
 }
 
 /// Follows the chain with three guards: an offset lies behind the fixed header, behind the blockette before, and
@@ -113,6 +120,11 @@ fn walk_blockettes(
     while at != 0 {
         if at < HEADER_BYTES || at < chain.end {
             return Err(Parsed::Bad(46, format!("a blockette at {at} lies inside what comes before it")));
+        }
+        // what blockette 1000 says is known by then: libmseed reads such a record too
+        if chain.length.is_some_and(|length| at as u64 + 4 > length) {
+            chain.is_broken = true;
+            break;
         }
         let limit = chain.length.or(known_length).unwrap_or(RECORD_BYTES as u64);
         let end = at + u16_at(bytes, at, little).map_or(4, blockette_bytes);
@@ -147,8 +159,9 @@ fn read_blockette(
 ) -> Result<(), Parsed<[u8; 12]>> {
     match u16_at(bytes, at, little) {
         Some(100) => {
-            let rate = u32_at(bytes, at + 4, little).map_or(0.0, |v| f64::from(f32::from_bits(v)));
-            chain.actual_rate = Some(rate).filter(|r| r.is_finite());
+            // as libmseed: what is negative, no number or below 1e-38 leaves the nominal rate
+            let rate = u32_at(bytes, at + 4, little).map(f32::from_bits);
+            chain.actual_rate = rate.filter(|&r| r == 0.0 || (r > 0.0 && r.is_normal())).map(f64::from);
         }
         Some(1000) => {
             let field = |n: usize| bytes.get(at + n).copied().unwrap_or(0);
@@ -211,13 +224,16 @@ fn record(bytes: &[u8], little: bool, chain: &Blockettes) -> Option<Record> {
     if chain.encoding.is_none() {
         flag_bits |= flags::ASSUMED;
     }
+    if chain.is_broken {
+        flag_bits |= flags::BROKEN_CHAIN;
+    }
     let (encoding, data_little_endian) = chain.encoding.unwrap_or((Encoding::STEIM1, little));
     let mut record = Record {
         length: bytes.len() as u64,
         data_offset: data_offset(bytes, little, chain, encoding),
         start,
         npts: u32::from(u16_at(bytes, 30, little)?),
-        sampling_rate: chain.actual_rate.map_or(nominal, normal_rate),
+        sampling_rate: normal_rate(chain.actual_rate.unwrap_or(nominal)),
         encoding,
         data_little_endian,
         quality,
@@ -295,7 +311,8 @@ pub fn nominal_rate(factor: i16, multiplier: i16) -> f64 {
 /// A negative rate is a period in seconds.
 pub(crate) fn normal_rate(rate: f64) -> f64 {
     let rate = if rate < 0.0 { -1.0 / rate } else { rate };
-    if rate.is_finite() { rate } else { 0.0 }
+    // zero has one sign
+    if rate.is_finite() { rate + 0.0 } else { 0.0 }
 }
 
 #[cfg(test)]

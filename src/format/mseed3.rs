@@ -7,7 +7,7 @@ pub use write::write_records;
 
 use std::ops::Range;
 
-use crate::format::mseed2::{clamp_count, normal_rate};
+use crate::format::mseed2::{clamp_count, no_end, normal_rate};
 use crate::format::waveform::{Encoding, Parsed, Record, Stream, flags, u16_at, u32_at, u64_at};
 use crate::model::station::ChannelCode;
 use crate::model::time::Time;
@@ -68,6 +68,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed<Range<usize>> {
         ..Record::default()
     };
     clamp_count(&mut record, whole.get(data_offset..).unwrap_or_default());
+    if !record.has_end() {
+        return Parsed::Bad(16, no_end(&record));
+    }
     Parsed::Record(record, id)
 }
 

@@ -6,11 +6,12 @@ mod alpha;
 mod write;
 
 pub use alpha::read_alpha;
-pub use write::{Trace, write_sac};
+pub use write::{About, DEP_WORDS, STATION_WORDS, Trace, footer, header, write_sac};
 
 use crate::error::Result;
+use crate::format::mseed2::no_end;
 use crate::format::waveform::source::Source;
-use crate::format::waveform::{Encoding, Record, Scan, State, Stream, flags, u32_at, u64_at};
+use crate::format::waveform::{Encoding, Record, Scan, State, Stream, fdsn_id, flags, u32_at, u64_at};
 use crate::model::station::ChannelCode;
 use crate::model::time::Time;
 
@@ -208,15 +209,13 @@ impl Header {
             flags: flag_bits,
             ..place
         };
-        let mut scan = Scan { format: "sac", ..Scan::default() };
-        let mut letters = self.code.channel.chars();
-        let mut source_id =
-            format!("FDSN:{}_{}_{}", self.code.network, self.code.station, self.code.location);
-        for _ in 0..3 {
-            source_id.push('_');
-            source_id.extend(letters.next());
+        if !record.has_end() {
+            let mut scan = Scan::without_records("sac", State::Unreadable, Some(no_end(&record)));
+            scan.bad_offset = Some(0);
+            return scan;
         }
-        source_id.extend(letters);
+        let mut scan = Scan { format: "sac", ..Scan::default() };
+        let source_id = fdsn_id(&self.code);
         scan.streams.push(Stream { code: self.code, source_id });
         scan.add(record);
         if !has_time {

@@ -2,90 +2,22 @@
 //! bytes: a bad file is a [`Scan`] with a state, a reason and an offset. [`read`] decodes samples.
 
 pub mod decode;
+mod encoding;
 pub mod same;
+mod section;
 pub mod source;
 mod walk;
+
+pub use encoding::Encoding;
+pub use section::expand;
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::format::{sac, waveform::source::Source};
+use crate::format::{gse2, sac, waveform::source::Source, wfdisc};
 use crate::limits;
 use crate::model::station::ChannelCode;
 use crate::model::time::Time;
-
-/// How samples are stored: the code of SEED blockette 1000 (SEED 2.4, appendix A) and miniSEED 3.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Encoding(pub u8);
-
-impl Encoding {
-    /// Characters, no samples.
-    pub const TEXT: Encoding = Encoding(0);
-    /// 16-bit integers.
-    pub const INT16: Encoding = Encoding(1);
-    /// 24-bit integers.
-    pub const INT24: Encoding = Encoding(2);
-    /// 32-bit integers.
-    pub const INT32: Encoding = Encoding(3);
-    /// IEEE single precision.
-    pub const FLOAT32: Encoding = Encoding(4);
-    /// IEEE double precision.
-    pub const FLOAT64: Encoding = Encoding(5);
-    /// Steim-1 differences.
-    pub const STEIM1: Encoding = Encoding(10);
-    /// Steim-2 differences.
-    pub const STEIM2: Encoding = Encoding(11);
-    /// GEOSCOPE multiplexed, 24-bit integers.
-    pub const GEOSCOPE24: Encoding = Encoding(12);
-    /// GEOSCOPE, 12-bit mantissa and 3-bit gain.
-    pub const GEOSCOPE16_3: Encoding = Encoding(13);
-    /// GEOSCOPE, 12-bit mantissa and 4-bit gain.
-    pub const GEOSCOPE16_4: Encoding = Encoding(14);
-    /// CDSN, 14-bit mantissa and 2-bit gain.
-    pub const CDSN: Encoding = Encoding(16);
-    /// SRO, 12-bit mantissa and 4-bit gain.
-    pub const SRO: Encoding = Encoding(30);
-    /// DWWSSN, 16-bit integers.
-    pub const DWWSSN: Encoding = Encoding(32);
-
-    /// Bytes of one sample where every sample has the same width.
-    pub fn sample_bytes(self) -> Option<u64> {
-        match self.0 {
-            0 => Some(1),
-            1 | 13 | 14 | 16 | 30 | 32 => Some(2),
-            2 | 12 => Some(3),
-            3 | 4 => Some(4),
-            5 => Some(8),
-            _ => None,
-        }
-    }
-
-    /// Steim-1 or Steim-2.
-    pub fn is_steim(self) -> bool {
-        self == Encoding::STEIM1 || self == Encoding::STEIM2
-    }
-
-    /// The field's name of the encoding.
-    pub fn name(self) -> &'static str {
-        match self.0 {
-            0 => "text",
-            1 => "int16",
-            2 => "int24",
-            3 => "int32",
-            4 => "float32",
-            5 => "float64",
-            10 => "Steim-1",
-            11 => "Steim-2",
-            12 => "GEOSCOPE 24-bit",
-            13 => "GEOSCOPE 16-bit, 3-bit gain",
-            14 => "GEOSCOPE 16-bit, 4-bit gain",
-            16 => "CDSN 16-bit",
-            30 => "SRO",
-            32 => "DWWSSN",
-            _ => "an encoding that is not read",
-        }
-    }
-}
 
 /// Bits of [`Record::flags`] and `Segment::flags`.
 pub mod flags {
@@ -112,6 +44,12 @@ pub mod flags {
     pub const TIME_QUESTIONABLE: u16 = 1 << 9;
     /// The header spelled the second as 60.
     pub const SECOND_60: u16 = 1 << 10;
+    /// The record is a line of a css3.0 wfdisc; the samples are in the file that it names.
+    pub const WFDISC: u16 = 1 << 11;
+    /// Not a record but a byte range of one channel that another index named: its headers have not been read.
+    pub const SECTION: u16 = 1 << 12;
+    /// A blockette behind blockette 1000 is said to lie outside the record: the chain was left there (miniSEED 2).
+    pub const BROKEN_CHAIN: u16 = 1 << 13;
 }
 
 /// One header: where its bytes are and what they claim, after the claims were checked against the bytes.
@@ -148,6 +86,12 @@ impl Record {
     pub fn last_sample(&self) -> Time {
         sample_time(self.start, u64::from(self.npts.saturating_sub(1)), self.sampling_rate)
     }
+
+    /// Does the time behind the last sample exist (before 2262)? A rate that is far too small puts it beyond.
+    pub(crate) fn has_end(&self) -> bool {
+        let span_ns = f64::from(self.npts) / self.sampling_rate * 1e9;
+        self.sampling_rate == 0.0 || self.start.0 as f64 + span_ns < i64::MAX as f64
+    }
 }
 
 /// Time of the sample `index` counted from `start`, rounded to the nearest ns; a rate of 0 stands still.
@@ -167,6 +111,18 @@ pub struct Stream {
     pub code: ChannelCode,
     /// `FDSN:NET_STA_LOC_B_S_SS`, or whatever identifier a miniSEED 3 record holds.
     pub source_id: String,
+}
+
+/// `FDSN:NET_STA_LOC_B_S_SS` of a code; letters of the channel beyond the third stand behind them.
+pub(crate) fn fdsn_id(code: &ChannelCode) -> String {
+    let mut letters = code.channel.chars();
+    let mut source_id = format!("FDSN:{}_{}_{}", code.network, code.station, code.location);
+    for _ in 0..3 {
+        source_id.push('_');
+        source_id.extend(letters.next());
+    }
+    source_id.extend(letters);
+    source_id
 }
 
 /// What became of a file.
@@ -201,7 +157,7 @@ impl State {
 /// The headers of one file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scan {
-    /// `mseed2`, `mseed3`, `mseed2+3`, `sac`, or empty.
+    /// `mseed2`, `mseed3`, `mseed2+3`, `sac`, `gse2`, `gse1`, `css3.0`, or empty.
     pub format: &'static str,
     /// The channels, in order of first appearance.
     pub streams: Vec<Stream>,
@@ -279,8 +235,10 @@ pub fn scan_source(source: &mut Source, records: &mut Vec<Record>) -> Result<Sca
     if let Some(scan) = walk::scan_mseed(source, records)? {
         return Ok(scan);
     }
-    if let Some(scan) = sac::scan(source)? {
-        return Ok(scan);
+    for scan in [sac::scan, gse2::scan, wfdisc::scan] {
+        if let Some(scan) = scan(source)? {
+            return Ok(scan);
+        }
     }
     let found = walk::scan_after_noise(source)?;
     Ok(found.unwrap_or_else(|| Scan::without_records("", State::Other, None)))
@@ -301,10 +259,9 @@ pub fn record_at(source: &mut Source, offset: u64) -> Result<Option<(Record, Str
 /// One piece per record, in the order given. Errors: I/O; a file shorter than its records; an encoding that
 /// holds no samples or is not read; more than [`limits::WINDOW_SAMPLES`] samples.
 pub fn read(path: &Path, records: &[Record]) -> Result<Vec<Piece>> {
-    if let [record] = records
-        && record.flags & flags::ALPHA != 0
-    {
-        return Ok(vec![read_samples(path, record, 0, record.npts)?]);
+    let is_special = |r: &Record| r.flags & (flags::ALPHA | flags::WFDISC | flags::SECTION) != 0;
+    if records.iter().any(is_special) {
+        return records.iter().map(|record| read_samples(path, record, 0, record.npts)).collect();
     }
     let total: u64 = records.iter().map(|r| u64::from(r.npts)).sum();
     if total > limits::WINDOW_SAMPLES as u64 {
@@ -363,6 +320,12 @@ pub fn read_samples(path: &Path, record: &Record, first: u32, count: u32) -> Res
         return Err(too_many_samples(path, u64::from(count)));
     }
     let start = sample_time(record.start, u64::from(first), record.sampling_rate);
+    if record.flags & flags::WFDISC != 0 {
+        return wfdisc::read_samples(path, record, (first, count));
+    }
+    if record.flags & flags::SECTION != 0 {
+        return section::read_samples(path, record, (first, count));
+    }
     if record.flags & flags::ALPHA != 0 {
         let mut source = Source::open(path, Vec::new())?;
         let samples = sac::read_alpha(&mut source, record, (first, count))?;

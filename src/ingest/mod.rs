@@ -4,4 +4,5 @@ pub mod build;
 pub mod import;
 pub mod position;
 pub mod refresh;
+pub mod tsindex;
 pub mod walk;

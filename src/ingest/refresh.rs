@@ -136,7 +136,7 @@ fn commit(
 type Difference<'a> = (Vec<(FileRow, Vec<SegmentRow>)>, Vec<(&'a Part, Vec<u32>)>);
 
 /// The two segments of a new part, named after the first.
-fn publish_part(
+pub(super) fn publish_part(
     writer: &Writer,
     source: &str,
     files: Vec<(FileRow, Vec<SegmentRow>)>,
@@ -173,7 +173,7 @@ fn commit_part(
     writer.commit(catalogue).map(|_| ())
 }
 
-fn archive_table(catalogue: &mut Catalogue) -> &mut TableEntry {
+pub(super) fn archive_table(catalogue: &mut Catalogue) -> &mut TableEntry {
     let place = catalogue.tables.iter().position(|t| t.name == ARCHIVE_TABLE).unwrap_or_else(|| {
         let entry = TableEntry {
             name: ARCHIVE_TABLE.to_owned(),

@@ -149,6 +149,8 @@ pub(crate) enum Command {
     Coverage(CoverageArgs),
     /// Paths of the waveform files of channels
     Files(FilesArgs),
+    /// Waveforms of channels into a miniSEED file, or SAC files (COPY segments TO ...)
+    Copy(CopyArgs),
     /// Merges what imports and refreshes have left apart (COMPACT)
     Compact {
         /// Table or source; all when absent
@@ -395,6 +397,21 @@ pub(crate) struct GapsArgs {
     pub(crate) drift: Option<String>,
     #[command(flatten)]
     pub(crate) rows: Rows,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// The file that is written, for SAC a directory or a template of names; the ending tells the format
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub(crate) output: PathBuf,
+    /// mseed or sac, where the name does not tell
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Writes over a file that is there
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use starquake::lang::lex::RESERVED;
 use starquake::model::time::Time;
 
 use crate::args::{
-    Channels, Command, CoverageArgs, FetchArgs, FilesArgs, GapsArgs, ImportArgs, ImportKind, RefreshArgs,
+    Channels, Command, CopyArgs, CoverageArgs, FetchArgs, FilesArgs, GapsArgs, ImportArgs, ImportKind, RefreshArgs,
     Selection, Times,
 };
 use crate::bulk::{self, Group};
@@ -28,6 +28,7 @@ pub(crate) fn of(command: &Command) -> Result<Option<String>, String> {
         Command::Gaps(args) => gaps(args)?,
         Command::Coverage(args) => coverage(args)?,
         Command::Files(args) => files(args)?,
+        Command::Copy(args) => copy(args)?,
         Command::Compact { name } => words("COMPACT", name.as_deref().map(name_of)),
         _ => return Ok(None),
     }))
@@ -188,6 +189,18 @@ fn during(start: Option<Time>, end: Option<Time>) -> Result<String, String> {
 fn files(args: &FilesArgs) -> Result<String, String> {
     let conditions: Vec<String> = groups(&args.selection)?.iter().map(condition).collect();
     Ok(format!("SELECT DISTINCT path FROM segments WHERE {}", any_of(&conditions)))
+}
+
+/// Each span of a request is a query of its own, so that its segments are cut to it.
+fn copy(args: &CopyArgs) -> Result<String, String> {
+    let select = |g: &Group| format!("SELECT * FROM segments WHERE {}", condition(g));
+    let parts: Vec<String> = groups(&args.selection)?.iter().map(select).collect();
+    let mut out = format!("COPY ({}) TO {}", parts.join(" UNION ALL "), path_of(&args.output)?);
+    if let Some(format) = &args.format {
+        out.push_str(&format!(" FORMAT {}", name_of(format)));
+    }
+    out.push_str(if args.replace { " REPLACE" } else { "" });
+    Ok(out)
 }
 
 fn condition(group: &Group) -> String {

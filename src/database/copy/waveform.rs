@@ -32,7 +32,11 @@ pub(super) fn needs(has: &dyn Fn(&str) -> bool, format: &str, span: Span) -> Res
         .help(format!("COPY (SELECT * FROM segments WHERE ...) TO 'file' FORMAT {format}")))
 }
 
-pub(super) fn write_mseed(node: &Node, mut out: Box<dyn Write + Send>, context: &Context<'_>) -> Result<Written> {
+pub(super) fn write_mseed(
+    node: &Node,
+    mut out: Box<dyn Write + Send>,
+    context: &Context<'_>,
+) -> Result<Written> {
     let archive = context.tables.archive()?;
     let wanted = selected(node, archive, context)?;
     are_mseed(&wanted, archive)?;
@@ -61,7 +65,10 @@ fn are_mseed(wanted: &[Wanted], archive: &Archive) -> Result<()> {
         if !row.format.starts_with("mseed") {
             let path = String::from_utf8_lossy(&row.path).into_owned();
             return Err(Error::refused(
-                format!("{path} is {}, and its samples are not encoded anew: only miniSEED records are copied", row.format),
+                format!(
+                    "{path} is {}, and its samples are not encoded anew: only miniSEED records are copied",
+                    row.format
+                ),
                 "leave it out by its path or source, or write its samples with FORMAT sac",
             ));
         }
@@ -96,6 +103,8 @@ fn tell(stats: &Stats, context: &Context<'_>) {
     }
     if stats.unreachable > 0 {
         let records = counted(stats.unreachable, "record");
-        notices.warn(format!("unreachable: {records} in no file that can be read, not written (REFRESH looks again)"));
+        notices.warn(format!(
+            "unreachable: {records} in no file that can be read, not written (REFRESH looks again)"
+        ));
     }
 }

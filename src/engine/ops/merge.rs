@@ -89,7 +89,8 @@ impl<'a> Cursor<'a> {
 
     /// The order of preference among copies: quality or version, the longer unbroken run, the path.
     fn preference(&self, record: &Record) -> (Reverse<(u8, u64)>, &'a [u8], usize) {
-        let version = if record.quality == 0 { record.publication_version } else { rank_of_quality(record.quality) };
+        let version =
+            if record.quality == 0 { record.publication_version } else { rank_of_quality(record.quality) };
         (Reverse((version, self.npts)), self.path, self.order)
     }
 }

@@ -12,6 +12,7 @@ pub mod join;
 pub mod matching;
 pub mod merge;
 pub mod pair;
+pub mod pieces;
 pub mod prune;
 pub mod raw;
 pub mod relate;

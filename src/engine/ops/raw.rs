@@ -151,7 +151,8 @@ impl RawWriter<'_> {
         self.stats.bytes += bytes.len() as u64;
         for copy in pick.copies.iter().filter(|c| **c != written) {
             self.stats.copies += 1;
-            let differs = self.files.checked(copy).is_ok_and(|other| differ((&written, bytes), (copy, &other)));
+            let differs =
+                self.files.checked(copy).is_ok_and(|other| differ((&written, bytes), (copy, &other)));
             self.stats.differing += u64::from(differs);
         }
         Ok(())
@@ -211,11 +212,8 @@ impl Files<'_> {
             Some(place) => place,
             None => {
                 let path = self.archive.parts.get(at.part as usize).map(|p| full_path(p, at.file));
-                let buffer = if self.open.len() < OPEN_FILES {
-                    vec![]
-                } else {
-                    self.open.remove(0).1.into_buffer()
-                };
+                let buffer =
+                    if self.open.len() < OPEN_FILES { vec![] } else { self.open.remove(0).1.into_buffer() };
                 self.open.push((key, Source::open(&path.unwrap_or_default(), buffer)?));
                 self.open.len() - 1
             }

@@ -66,8 +66,9 @@ pub fn selected(node: &Node, archive: &Archive, context: &Context<'_>) -> Result
     }
     let mut wanted = found(requests.list, archive)?;
     wanted.sort_unstable();
-    let touches =
-        |a: &Wanted, b: &Wanted| (a.part, a.row) == (b.part, b.row) && b.span.0 <= a.span.1 && a.rank == b.rank;
+    let touches = |a: &Wanted, b: &Wanted| {
+        (a.part, a.row) == (b.part, b.row) && b.span.0 <= a.span.1 && a.rank == b.rank
+    };
     wanted.dedup_by(|b, a| {
         let joins = touches(a, b);
         if joins {
@@ -88,11 +89,15 @@ struct Requests<'a> {
 impl Requests<'_> {
     fn take(&mut self, batch: &Batch) -> Result<()> {
         let column = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| Error::refused(format!("there is no column `{name}`"), ""))
+            batch
+                .column_by_name(name)
+                .ok_or_else(|| Error::refused(format!("there is no column `{name}`"), ""))
         };
         let text = |name: &str| -> Result<StringArray> {
             let texts = column(name)?.as_string_opt::<i32>().cloned();
-            texts.ok_or_else(|| Error::refused(format!("column `{name}` is no text"), "leave it as `segments` has it"))
+            texts.ok_or_else(|| {
+                Error::refused(format!("column `{name}` is no text"), "leave it as `segments` has it")
+            })
         };
         let (sources, paths) = (text("source")?, text("path")?);
         let offsets = integers(column("byte_offset")?)?;
@@ -174,7 +179,8 @@ fn found(mut requests: Vec<Request>, archive: &Archive) -> Result<Vec<Wanted>> {
                 at = at.max(first + 1);
                 let span = clipped(request.span, &segment);
                 let rank = rank.get(part.channel_of(row)).copied().unwrap_or(0);
-                let wanted_row = Wanted { rank, segment_start: segment.start, part: request.part, row: row as u32, span };
+                let wanted_row =
+                    Wanted { rank, segment_start: segment.start, part: request.part, row: row as u32, span };
                 wanted.extend((span.0 < span.1).then_some(wanted_row));
             }
         }

@@ -5,6 +5,7 @@
 //! the pick and the nearest sample, and nothing after this module rounds a time again.
 
 mod assemble;
+mod choose;
 mod prepare;
 
 use std::path::Path;
@@ -92,8 +93,10 @@ pub enum Reason {
     ShortPad,
     /// A corner of the filter is not below 0.9 of the Nyquist frequency.
     Corner,
-    /// The file cannot be read.
+    /// The samples of a record cannot be decoded.
     Unreadable,
+    /// The file went, is shorter or holds something else now, and there is no other copy.
+    Unreachable,
     /// The largest value lies at the last lag.
     Edge,
     /// The sampling rates of the components that are stacked differ.
@@ -120,6 +123,7 @@ impl Reason {
             Reason::ShortPad => "short_pad",
             Reason::Corner => "corner",
             Reason::Unreadable => "unreadable",
+            Reason::Unreachable => "unreachable",
             Reason::Edge => "edge",
             Reason::Rates => "rates",
             Reason::BelowMinCc => "below_mincc",
@@ -143,6 +147,8 @@ impl Flags {
     pub const TIME_STEP: Flags = Flags(8);
     /// A second peak is nearly as high and one cycle away.
     pub const CYCLE_SKIP: Flags = Flags(16);
+    /// Copies of the samples differ in time; the preferred one was taken.
+    pub const COPIES_DIFFER: Flags = Flags(32);
 
     /// Both.
     #[must_use]
@@ -163,12 +169,13 @@ impl Flags {
 
     /// Names, comma-separated; empty if none is set.
     pub fn names(self) -> String {
-        const NAMES: [(Flags, &str); 5] = [
+        const NAMES: [(Flags, &str); 6] = [
             (Flags::INVERTED, "inverted"),
             (Flags::CLIPPED, "clipped"),
             (Flags::SHORT_PAD, "short_pad"),
             (Flags::TIME_STEP, "time_step"),
             (Flags::CYCLE_SKIP, "cycle_skip"),
+            (Flags::COPIES_DIFFER, "copies_differ"),
         ];
         let set: Vec<&str> = NAMES.iter().filter(|n| self.has(n.0)).map(|n| n.1).collect();
         set.join(",")

@@ -46,7 +46,7 @@ impl Alike {
             }
             at = next;
         }
-        let is_plain = record.flags & (flags::ASSUMED | flags::SECOND_60) == 0;
+        let is_plain = record.flags & (flags::ASSUMED | flags::SECOND_60 | flags::BROKEN_CHAIN) == 0;
         let base_ns = record.start.0.checked_sub(clock_ns(&head, is_little)?)?;
         let record = Record { flags: record.flags & !flags::LYING_COUNT, ..*record };
         is_plain.then_some(Alike { head, is_little, base_ns, record })
@@ -64,7 +64,7 @@ impl Alike {
         let mut record = Record { offset, start, npts, ..self.record };
         let payload = bytes.get(self.record.data_offset as usize..)?;
         clamp_count(&mut record, payload);
-        Some(record)
+        record.has_end().then_some(record)
     }
 }
 

@@ -88,6 +88,41 @@ fn rates_go_through_factor_multiplier_and_blockette_100() {
 }
 
 #[test]
+fn what_is_no_rate_in_blockette_100_leaves_the_nominal_one() {
+    let code = ChannelCode::new("XX", "S", "", "LHZ");
+    let samples = wave(300);
+    let mut out = Vec::new();
+    // 33.333333 Hz cannot be said by factor and multiplier: the record has a blockette 100 at byte 64
+    let signal = Signal { code: &code, start: start(), sampling_rate: 33.333_333, samples: &samples };
+    write_records(&mut out, &signal, LENGTH).unwrap();
+    let at = out.windows(4).position(|w| w == 33.333_333_f32.to_be_bytes()).unwrap();
+    out[32..36].copy_from_slice(&[0, 40, 0, 1]);
+    for (rate, want) in
+        [(20.0_f32, 20.0), (-10.0, 40.0), (0.0, 0.0), (1e-41, 40.0), (f32::NAN, 40.0), (f32::INFINITY, 40.0)]
+    {
+        out[at..at + 4].copy_from_slice(&rate.to_be_bytes());
+        assert_eq!(scan_bytes(&out).records[0].sampling_rate, want, "{rate}");
+    }
+}
+
+#[test]
+fn an_end_that_does_not_exist_is_refused() {
+    let code = ChannelCode::new("XX", "S", "", "LHZ");
+    let samples = wave(300);
+    let mut out = Vec::new();
+    let signal = Signal { code: &code, start: start(), sampling_rate: 33.333_333, samples: &samples };
+    write_records(&mut out, &signal, LENGTH).unwrap();
+    let at = out.windows(4).position(|w| w == 33.333_333_f32.to_be_bytes()).unwrap();
+    for (rate, state) in [(1e-30_f32, State::Unreadable), (5e-9, State::Unreadable), (1e-6, State::Ok)] {
+        let mut one = out[..LENGTH].to_vec();
+        one[at..at + 4].copy_from_slice(&rate.to_be_bytes());
+        let scan = scan_bytes(&one);
+        assert_eq!(scan.state, state, "{rate} {:?}", scan.reason);
+        assert_eq!(scan.bad_offset, (state != State::Ok).then_some(30), "{rate}");
+    }
+}
+
+#[test]
 fn header_and_data_have_byte_orders_of_their_own() {
     let samples = [1_i32, -2, 300_000, -400_000];
     for (header_swapped, data_little) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -171,6 +206,20 @@ fn broken_chains_and_lengths_are_refused_with_their_place() {
         assert_eq!(scan.reason.as_deref(), Some(reason));
         let want = scan_bytes(&good).records.split_off(1);
         assert_eq!((scan.state, scan.records, scan.bytes_skipped), (State::Partly, want, 512));
+    }
+}
+
+#[test]
+fn a_chain_that_leaves_the_record_behind_blockette_1000_is_told() {
+    let good = records(LENGTH, &wave(100));
+    for next in [509_u16, 512, 14_336, u16::MAX] {
+        let mut bytes = good.clone();
+        bytes[50..52].copy_from_slice(&next.to_be_bytes());
+        let (scan, before) = (scan_bytes(&bytes), scan_bytes(&good).records[0]);
+        let record = scan.records[0];
+        assert_eq!((record.npts, record.length), (before.npts, before.length), "{next}");
+        assert_eq!((scan.state, scan.bad_offset, scan.bytes_skipped), (State::Partly, Some(46), 0), "{next}");
+        assert_eq!(record.flags, flags::BROKEN_CHAIN, "{next}");
     }
 }
 

@@ -46,12 +46,28 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn a_negative_rate_is_a_period() {
-    let mut bytes = records(60.0, &wave(100));
-    bytes[16..24].copy_from_slice(&(-60.0_f64).to_le_bytes());
-    let length = bytes.len();
-    seal(&mut bytes, length);
-    assert_eq!(scan_bytes(&bytes).records[0].sampling_rate, 1.0 / 60.0);
+fn rates_and_periods() {
+    let cases = [
+        (60.0, 60.0),
+        (-60.0, 1.0 / 60.0),
+        (1e-9, 1e-9),
+        (-1e-9, 1e9),
+        (0.0, 0.0),
+        (-0.0, 0.0),
+        (f64::NAN, 0.0),
+        (f64::INFINITY, 0.0),
+        (f64::NEG_INFINITY, 0.0),
+        (-1e-320, 0.0),
+    ];
+    for (written, want) in cases {
+        let mut bytes = records(60.0, &wave(100));
+        bytes[16..24].copy_from_slice(&f64::to_le_bytes(written));
+        let length = bytes.len();
+        seal(&mut bytes, length);
+        let record = scan_bytes(&bytes).records[0];
+        assert_eq!(record.sampling_rate.to_bits(), f64::to_bits(want), "{written}");
+        assert!(want > 0.0 || record.last_sample() == record.start, "no time series takes no time");
+    }
 }
 
 #[test]

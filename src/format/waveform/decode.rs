@@ -1,5 +1,6 @@
 //! Payload bytes to samples, for every encoding that is read.
 
+use crate::format::gse2;
 use crate::format::steim::{self, Version};
 use crate::format::waveform::{Encoding, Record, flags, u16_at, u32_at, u64_at};
 
@@ -26,6 +27,11 @@ pub fn decode(record: &Record, payload: &[u8]) -> Result<Decoded, String> {
         let integrity_ok = decoded.integrity_ok && record.flags & flags::LYING_COUNT == 0;
         return Ok(Decoded { samples: decoded.samples.into_iter().map(f64::from).collect(), integrity_ok });
     }
+    if record.encoding == Encoding::GSE_CM6 || record.encoding == Encoding::GSE_INT {
+        let mut decoded = gse2::decode(record.encoding, payload, count);
+        decoded.integrity_ok &= record.flags & flags::LYING_COUNT == 0;
+        return Ok(decoded);
+    }
     let word = |at: usize| u16_at(payload, 2 * at, little);
     let sample = |at: usize| match record.encoding {
         Encoding::INT16 | Encoding::DWWSSN => word(at).map(|v| f64::from(v as i16)),
@@ -42,6 +48,9 @@ pub fn decode(record: &Record, payload: &[u8]) -> Result<Decoded, String> {
     let known = record.encoding.sample_bytes().is_some() && record.encoding != Encoding::TEXT;
     match record.encoding {
         Encoding::TEXT if count > 0 => Err("the record holds text, no samples".to_owned()),
+        Encoding(200..) if count > 0 => {
+            Err(format!("the data are {}, which is not read", record.encoding.name()))
+        }
         _ if !known && count > 0 => Err(format!("encoding {} is not read", record.encoding.0)),
         _ => {
             let samples: Vec<f64> = (0..count).map_while(sample).collect();
@@ -58,6 +67,11 @@ pub fn samples_held(record: &Record, payload: &[u8]) -> u64 {
     let bytes = payload.len() as u64;
     if record.flags & flags::ASSUMED != 0 {
         return steim::capacity(Version::Steim2, bytes);
+    }
+    if record.encoding == Encoding::SRO {
+        // a word with a gain that does not exist is no sample: what stands behind it is not trusted either
+        let words = payload.as_chunks::<2>().0.iter();
+        return words.take_while(|w| sro(u16_of(**w, record.data_little_endian)).is_some()).count() as u64;
     }
     match (steim_version(record.encoding), record.encoding.sample_bytes()) {
         (Some(version), _) => {
@@ -96,6 +110,10 @@ fn cdsn(word: u16) -> f64 {
         _ => 7,
     };
     (f64::from(word & 0x3fff) - 8191.0) * f64::from(1_u32 << shift)
+}
+
+fn u16_of(raw: [u8; 2], little_endian: bool) -> u16 {
+    if little_endian { u16::from_le_bytes(raw) } else { u16::from_be_bytes(raw) }
 }
 
 /// SRO: 12-bit two's complement mantissa times 2^(10 - gain); gains above 10 do not exist.

@@ -60,6 +60,11 @@ impl Source {
         self.size
     }
 
+    /// Takes the file to end here.
+    pub fn end_at(&mut self, end: u64) {
+        self.size = self.size.min(end);
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -95,6 +95,11 @@ pub(crate) fn record_at(source: &mut Source, offset: u64) -> Result<Option<(Reco
     Ok(walk.scan.records.pop().zip(walk.scan.streams.pop()))
 }
 
+/// Reads every record header from `offset` on.
+pub(super) fn scan(source: &mut Source, offset: u64) -> Result<Scan> {
+    scan_on(source, offset, Scan::default())
+}
+
 /// Reads every record header from `offset` on and adds what is there to a scan.
 pub(crate) fn scan_on(source: &mut Source, offset: u64, scan: Scan) -> Result<Scan> {
     let mut walk = Walk::new(source, offset);
@@ -359,6 +364,10 @@ impl<'a> Walk<'a> {
                 number
             }
         };
+        if record.flags & super::flags::BROKEN_CHAIN != 0 && self.scan.reason.is_none() {
+            self.scan.reason = Some("a blockette is said to lie outside its record".to_owned());
+            self.scan.bad_offset = Some(record.offset + 46);
+        }
         self.scan.add(record);
         Ok(())
     }

@@ -65,7 +65,7 @@ fn known_scan(old: &Old) -> Option<Scan> {
     // Channels are numbered in the order of their first records, as a scan of the whole file does it.
     let mut numbers: HashMap<&str, u32> = HashMap::new();
     for (record, segment) in records {
-        if record.flags & flags::ASSUMED != 0 {
+        if record.flags & (flags::ASSUMED | flags::SECTION | flags::WFDISC) != 0 {
             return None;
         }
         let row = old.segments.get(segment)?;

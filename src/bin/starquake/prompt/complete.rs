@@ -154,9 +154,10 @@ impl Place<'_> {
         let has = |word: &str| self.before.iter().any(|t| t.is(word));
         if previous.is("FORMAT") {
             return match () {
+                () if has("WAVEFORMS") && has("IMPORT") => owned(&["tsindex"]),
                 () if has("EVENTS") && has("IMPORT") => owned(EVENT_FORMATS),
                 () if has("STATIONS") && has("IMPORT") => owned(STATION_FORMATS),
-                () => Some(FORMATS.iter().map(|f| f.1.to_owned()).chain(["hypodd".to_owned()]).collect()),
+                () => Some(FORMATS.iter().map(|f| f.1.to_owned()).chain(["hypodd", "tsindex"].map(str::to_owned)).collect()),
             };
         }
         if previous.is("AS") && self.is_in_cast() {

@@ -86,7 +86,8 @@ impl<'a> Timeline<'a> {
                 }
                 None => {
                     self.is_ordered &= !is_null && self.lines.last().is_none_or(|l| l.code.as_str() < code);
-                    self.lines.push(Line { code: code.to_owned(), bins: vec![(start, fractions.value(row))] });
+                    self.lines
+                        .push(Line { code: code.to_owned(), bins: vec![(start, fractions.value(row))] });
                 }
             }
         }
@@ -249,8 +250,10 @@ mod tests {
 
     #[test]
     fn one_bin_is_a_bar() {
-        let lines = [line("N.S..Z", &[(0, 0.5)]), line("N.T..Z", &[(0, 1.0)]), line("N.U..Z", &[(0, 0.99999)])];
-        let want = "N.S..Z  █████░░░░░   50.00 %\nN.T..Z  ██████████  100.00 %\nN.U..Z  █████████▉   99.99 %\n";
+        let lines =
+            [line("N.S..Z", &[(0, 0.5)]), line("N.T..Z", &[(0, 1.0)]), line("N.U..Z", &[(0, 0.99999)])];
+        let want =
+            "N.S..Z  █████░░░░░   50.00 %\nN.T..Z  ██████████  100.00 %\nN.U..Z  █████████▉   99.99 %\n";
         assert_eq!(drawn(&lines, 20, false), want);
         assert_eq!([block(0.0), block(1e-9), block(0.99999), block(1.0)], ['·', '▁', '▇', '█']);
     }

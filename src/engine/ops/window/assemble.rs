@@ -7,7 +7,7 @@ use super::{Piece, Reason, same_rate};
 /// A time step between records above this many samples is flagged.
 const STEP_FLAGGED: f64 = 0.25;
 /// Copies whose times differ by more than this are not copies.
-const COPY_TIME_S: f64 = 1e-6;
+pub(super) const COPY_TIME_S: f64 = 1e-6;
 
 /// Samples in a row, numbered from the one nearest to the anchor.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Run {
     pub stopped: (Reason, Reason),
     /// Numbers of the samples at which a record starts with a time step.
     pub steps: Vec<isize>,
+    /// A copy that is not on the same times was left out.
+    pub copies_differ: bool,
 }
 
 /// How a record stands to the run it is to be joined to, from the time between them.
@@ -78,6 +80,7 @@ pub(super) fn assemble(mut pieces: Vec<Piece>, anchor: Time) -> Result<Run, Reas
         samples: Vec::new(),
         stopped: (Reason::NoData, Reason::NoData),
         steps: Vec::new(),
+        copies_differ: false,
     };
     let (start, rate) = (piece.start, piece.sampling_rate_hz);
     run.samples = piece.samples;

@@ -9,6 +9,7 @@ use crate::signal::quality::{largest_deviation, longest_run_at_extreme, standard
 use crate::signal::resample::resample;
 
 use super::assemble::{Run, assemble};
+use super::choose::choose;
 use super::{
     Conditioning, Flags, GUARD_SAMPLES, Piece, Reason, Stretch, Waveforms, Window, lag_samples, same_rate,
     sample_range,
@@ -79,14 +80,16 @@ pub fn prepare(
     rates_hz: &[f64],
 ) -> Result<std::result::Result<Vec<Window>, Reason>> {
     let Some(span) = request.read_span() else { return Ok(Err(Reason::NoData)) };
-    let pieces = match read(waveforms, stretches, span)? {
-        Ok(pieces) => pieces,
-        Err(reason) => return Ok(Err(reason)),
-    };
-    let run = match assemble(pieces, request.pick) {
+    let found = read(waveforms, stretches, span)?;
+    let mut run = match assemble(found.pieces, request.pick) {
         Ok(run) => run,
-        Err(reason) => return Ok(Err(reason)),
+        Err(reason) => return Ok(Err(found.failed.unwrap_or(reason))),
     };
+    run.copies_differ = found.copies_differ;
+    if let Some(failed) = found.failed {
+        let told = |r: Reason| if matches!(r, Reason::NoData | Reason::Gap) { failed } else { r };
+        run.stopped = (told(run.stopped.0), told(run.stopped.1));
+    }
     let noise = match request.noise {
         Some(noise) => noise_run(waveforms, stretches, &noise, &request.conditioning)?,
         None => None,
@@ -94,20 +97,25 @@ pub fn prepare(
     Ok(rates_hz.iter().map(|&rate| window(&run, noise.as_ref(), request, rate)).collect())
 }
 
-/// The records of all stretches; a file that cannot be read is a reason, not the end of the statement.
-fn read(
-    waveforms: &dyn Waveforms,
-    stretches: &[Stretch],
-    span: (Time, Time),
-) -> Result<std::result::Result<Vec<Piece>, Reason>> {
-    let (mut pieces, mut samples) = (Vec::new(), 0);
+/// The records of all stretches of a channel.
+struct Found {
+    pieces: Vec<Piece>,
+    copies_differ: bool,
+    /// Why a stretch has none.
+    failed: Option<Reason>,
+}
+
+/// Reads the stretches, the preferred one first. One that cannot be read leaves its place to the copies of it.
+fn read(waveforms: &dyn Waveforms, stretches: &[Stretch], span: (Time, Time)) -> Result<Found> {
+    let (mut pieces, mut samples, mut failed) = (Vec::new(), 0, None);
     for stretch in stretches.iter().filter(|s| s.start <= span.1 && s.end >= span.0) {
         match waveforms.read(stretch, widened(span, stretch.sampling_rate_hz)) {
             Ok(found) => {
                 samples += found.iter().map(|p| p.samples.len()).sum::<usize>();
-                pieces.extend(found);
+                pieces.push(found);
             }
-            Err(Error::Data(_) | Error::Io { .. }) => return Ok(Err(Reason::Unreadable)),
+            Err(Error::Io { .. }) => failed = failed.or(Some(Reason::Unreachable)),
+            Err(Error::Data(_)) => failed = failed.or(Some(Reason::Unreadable)),
             Err(other) => return Err(other),
         }
         if samples > WINDOW_SAMPLES {
@@ -118,7 +126,8 @@ fn read(
             });
         }
     }
-    Ok(Ok(pieces))
+    let (pieces, copies_differ) = choose(pieces);
+    Ok(Found { pieces, copies_differ, failed })
 }
 
 /// The run of samples around the noise window; `None` where it cannot be had.
@@ -133,8 +142,8 @@ fn noise_run(
     let Some(middle) = middle.filter(|_| length_s > 0.0) else { return Ok(None) };
     let reach = length_s / 2.0 + conditioning.pad_s();
     let Some(span) = span_around(middle, (-reach, reach)) else { return Ok(None) };
-    let Ok(pieces) = read(waveforms, stretches, span)? else { return Ok(None) };
-    Ok(assemble(pieces, middle).ok().map(|run| (run, length_s)))
+    let found = read(waveforms, stretches, span)?;
+    Ok(assemble(found.pieces, middle).ok().map(|run| (run, length_s)))
 }
 
 /// What is cut out of a run, at one rate.
@@ -314,7 +323,8 @@ fn window(
     let inside = |step: &isize| (from_s..=to_s).contains(&(*step as f64 / run.sampling_rate_hz));
     let flags = Flags::when(c.short_pad, Flags::SHORT_PAD)
         .with(Flags::when(clipped, Flags::CLIPPED))
-        .with(Flags::when(run.steps.iter().any(inside), Flags::TIME_STEP));
+        .with(Flags::when(run.steps.iter().any(inside), Flags::TIME_STEP))
+        .with(Flags::when(run.copies_differ, Flags::COPIES_DIFFER));
     Ok(Window {
         sampling_rate_hz: c.trace.rate_hz,
         first: c.trace.first,

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::assemble::assemble;
+use super::choose::choose;
 use super::*;
 
 #[test]
@@ -95,4 +96,40 @@ fn runs_stop_with_a_reason() {
     assert_eq!((stepped(2_000_000), stepped(3_000_000), stepped(-3_000_000)), (vec![], vec![100], vec![100]));
     assert_eq!(assemble(Vec::new(), Time(0)).err(), Some(Reason::NoData));
     assert_eq!(assemble(records(&[(0, 10)]), Time(0)).err(), Some(Reason::Gap));
+}
+
+/// Samples of a stretch that begins `ns` later than the first record of [`records`].
+fn copy(ns: i64, from: usize, count: usize, value: f64) -> Vec<Piece> {
+    let mut pieces = records(&[(from, count)]);
+    pieces[0].start.0 += ns;
+    pieces[0].samples.fill(value);
+    pieces
+}
+
+#[test]
+fn one_of_two_copies_with_other_times_is_taken() {
+    // stretches, the preferred first; anchor at sample 150; samples kept, flag
+    type Case = (&'static str, Vec<Vec<Piece>>, (f64, f64), usize, bool);
+    let preferred = || records(&[(0, 100), (100, 100), (200, 100)]);
+    let cases: [Case; 6] = [
+        ("an exact copy", vec![preferred(), preferred()], (0.0, 299.0), 300, false),
+        ("within a microsecond", vec![preferred(), copy(900, 300, 50, 7.0)], (0.0, 7.0), 350, false),
+        ("0.4 sample later", vec![preferred(), copy(4_000_000, 50, 200, 7.0)], (0.0, 299.0), 300, true),
+        ("0.4 sample earlier", vec![preferred(), copy(-4_000_000, 50, 200, 7.0)], (0.0, 299.0), 300, true),
+        (
+            "longer than the preferred",
+            vec![preferred(), copy(-1_000_000, 200, 200, 7.0)],
+            (0.0, 7.0),
+            400,
+            true,
+        ),
+        // no copy: the clock stepped back by 1.4 samples
+        ("a step", vec![preferred(), copy(-14_000_000, 300, 50, 7.0)], (0.0, 298.0), 299, false),
+    ];
+    for (what, stretches, ends, count, differ) in cases {
+        let (pieces, differs) = choose(stretches);
+        let run = assemble(pieces, Time(1_000_000_000 + 1_500_000_000)).expect(what);
+        let kept = (run.samples[0], run.samples[run.samples.len() - 1]);
+        assert_eq!((kept, run.samples.len(), differs), (ends, count, differ), "{what}");
+    }
 }
