@@ -78,10 +78,10 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// `12345 bytes read` -> 12345.
+/// `12,345 bytes read` -> 12345.
 fn bytes_read(footer: &[String]) -> u64 {
     let line = footer.iter().find(|f| f.ends_with(" read")).expect("what was read");
-    line.split(' ').next().and_then(|n| n.parse().ok()).expect("a number")
+    line.split(' ').next().and_then(|n| n.replace(',', "").parse().ok()).expect("a number")
 }
 
 #[test]

@@ -328,9 +328,7 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
     if opened > 0 {
         let bytes: u64 = done.iter().map(|d| d.1.bytes_read).sum();
         let commits: usize = done.iter().map(|d| d.1.commits).sum();
-        outcome
-            .footer
-            .push(format!("{} read", counted(usize::try_from(bytes).unwrap_or(usize::MAX), "byte")));
+        outcome.footer.push(format!("{} read", crate::engine::analyze::counted(bytes, "byte")));
         outcome.footer.push(counted(commits, "commit"));
     }
     outcome.message =
