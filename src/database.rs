@@ -203,6 +203,18 @@ impl Database {
         }
     }
 
+    /// As [`Self::on_threads`], where the session may have SET how many.
+    fn on_set_threads<T: Send>(
+        &self,
+        run: &mut Run<'_>,
+        work: impl FnOnce(&mut Run<'_>) -> Result<T> + Send,
+    ) -> Result<T> {
+        match self.threads(run.session)? {
+            Some(pool) => pool.install(|| work(run)),
+            None => work(run),
+        }
+    }
+
     /// Parses and runs a script, one statement after the other, and stops at the first error. The whole text, and
     /// what it includes, is parsed before the first statement runs, and bound as far as its tables exist.
     ///
@@ -246,9 +258,11 @@ impl Database {
             StatementKind::Show(what) => self.show(what, run),
             StatementKind::Describe(what) => self.describe(what, run),
             StatementKind::Include(path) => self.include(path, run),
-            StatementKind::Import(import) => self.on_threads(|| self.run_import(import, statement.span, run)),
+            StatementKind::Import(import) => {
+                self.on_set_threads(run, |run| self.run_import(import, statement.span, run))
+            }
             StatementKind::Refresh { full, name } => {
-                self.on_threads(|| self.run_refresh((*full, name.as_ref()), statement.span, run))
+                self.on_set_threads(run, |run| self.run_refresh((*full, name.as_ref()), statement.span, run))
             }
             StatementKind::Copy(copy) => self.on_threads(|| self.copy(copy, run)),
             StatementKind::Drop { if_exists, name } => self.drop_table(*if_exists, name, statement.span, run),

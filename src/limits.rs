@@ -31,6 +31,8 @@ pub const MANIFEST_CACHE_BYTES: usize = 8 << 20;
 pub const READ_BLOCK_BYTES: usize = 1 << 20;
 /// Waveform files whose rows are committed together.
 pub const REFRESH_BATCH_FILES: usize = 4096;
+/// Memory of the rows of waveform files that are committed together, in bytes: beyond it they are committed earlier.
+pub const REFRESH_BATCH_BYTES: usize = 8 << 20;
 /// A file modified this close to the scan is re-read next time, in ns.
 pub const UNSURE_MTIME_NS: i64 = 2_000_000_000;
 /// Records that are skipped over in search of the next header before a file is given up, in bytes.

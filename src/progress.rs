@@ -8,6 +8,10 @@ pub trait Progress: Sync {
     fn add(&self, steps: u64);
     /// The stage is over.
     fn end(&self);
+    /// Is somebody looking? Only then a total is counted that nothing else needs.
+    fn is_shown(&self) -> bool {
+        false
+    }
 }
 
 /// Shows nothing.

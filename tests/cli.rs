@@ -150,6 +150,12 @@ const STATEMENTS: &[(&[&str], &str)] = &[
     (&["refresh", "sds"], "REFRESH sds"),
     (&["refresh", "--full", "sds"], "REFRESH FULL sds"),
     (&["refresh", "--dry-run", "sds"], "SHOW CHANGES sds"),
+    (
+        &["import", "waveforms", "/data/sds", "--into", "sds", "--sealed", "2019,202?/IU"],
+        "IMPORT WAVEFORMS '/data/sds' INTO sds SEALED '2019,202?/IU'",
+    ),
+    (&["watch", "sds", "two words"], "REFRESH sds;\nREFRESH \"two words\""),
+    (&["watch"], "REFRESH"),
     (&["status"], "SHOW STATUS"),
     (
         &["gaps", "IU.ANMO.00.BH?", "--longer", "1 s", "--tolerance", "0.5 samples"],
@@ -511,6 +517,7 @@ fn help_tells_what_is_there() {
         "query",
         "import",
         "refresh",
+        "watch",
         "fetch",
         "status",
         "check",

@@ -41,6 +41,8 @@ mod queries;
 
 /// Correlation: the real Ridgecrest pair through the whole program.
 mod correlate;
+/// Files that grow, sealed directories, `watch`.
+mod growth;
 /// Joins, matches and subqueries against the plain evaluation of their conditions.
 mod joins;
 /// Faults of data and of scripts, as a user is told of them.

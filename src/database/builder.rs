@@ -72,6 +72,12 @@ impl Import {
         self.option(O::Layout(layout.to_owned(), Span::default()))
     }
 
+    /// SEALED: directories of a waveform archive that will not change any more, `2019,202?/IU`.
+    #[must_use]
+    pub fn sealed(self, patterns: &str) -> Import {
+        self.option(O::Sealed(patterns.to_owned(), Span::default()))
+    }
+
     /// KEY: the column that names a row.
     #[must_use]
     pub fn key(self, column: &str) -> Import {

@@ -14,10 +14,11 @@ use crate::ingest::compact;
 use crate::ingest::import::catalog::import_catalog;
 use crate::ingest::import::events::{import_events, import_stations};
 use crate::ingest::import::{Imported, counted, put_source};
-use crate::ingest::refresh::{self, ChangeKind, Job, Report};
+use crate::ingest::refresh::{self, Change, ChangeKind, Job, Report, Step};
 use crate::ingest::tsindex::import_tsindex;
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Ident, Import, Name};
+use crate::model::table::{Batch, Schema};
 use crate::model::time::Time;
 use crate::progress::Progress;
 use crate::store::{Catalogue, SourceEntry, Writer};
@@ -76,9 +77,11 @@ impl Database {
         (request, run): (&request::Waveforms, &Run<'_>),
     ) -> Result<()> {
         let archive = Archive::open(writer.catalogue(), writer)?;
-        let plan = self.plan_of_refresh(&archive, entry, run.progress)?;
-        let count = |kind| plan.changes.iter().filter(|c| c.kind == kind).count();
-        let removed = count(ChangeKind::Removed);
+        let mut removed = 0;
+        self.plan_of_refresh(&archive, entry, run.progress, &mut |changes| {
+            removed += changes.iter().filter(|c| c.kind == ChangeKind::Removed).count();
+            Ok(())
+        })?;
         if removed == 0 || request.replace {
             return Ok(());
         }
@@ -95,12 +98,13 @@ impl Database {
         ))
     }
 
-    /// What a refresh would find.
+    /// What a refresh would find; the changes are given to `take`.
     pub(super) fn plan_of_refresh(
         &self,
         archive: &Archive,
         source: &SourceEntry,
         progress: &dyn Progress,
+        take: &mut dyn FnMut(Vec<Change>) -> Result<()>,
     ) -> Result<refresh::Plan> {
         let cancel = || self.cancel.check();
         let path = std::path::absolute(self.store.path()).unwrap_or_else(|_| self.path());
@@ -115,7 +119,10 @@ impl Database {
             progress,
             keeps: &keeps,
         };
-        refresh::plan(archive, source, &job)
+        refresh::plan(archive, source, &job, &mut |step| match step {
+            Step::Total(_) => Ok(()),
+            Step::Changes(changes) => take(changes),
+        })
     }
 
     fn refresh_one(&self, writer: &mut Writer, name: &str, full: bool, run: &Run<'_>) -> Result<Report> {
@@ -167,25 +174,25 @@ impl Database {
         let (rows, outcome) = self.reading(run, |context: &Context<'_>, run| {
             let snapshot = context.tables.snapshot;
             let archive = Archive::open(snapshot.catalogue(), snapshot)?;
-            let mut rows = vec![];
-            let mut sizes = vec![];
+            let (mut rows, mut has_begun) = (0, false);
             for source in waveform_sources(&snapshot.catalogue().sources, name)? {
-                let plan = self.plan_of_refresh(&archive, &source, run.progress)?;
-                sizes.extend(plan.changes.iter().map(|c| c.size().and_then(|s| i64::try_from(s).ok())));
-                rows.extend(plan.changes.iter().map(|c| {
-                    vec![
-                        Some(source.name.clone()),
-                        Some(c.kind.name().to_owned()),
-                        Some(shown_bytes(&c.path)),
-                        c.mtime_ns().map(|t| Time(t).to_string()),
-                    ]
-                }));
+                let mut give = |changes: Vec<Change>| {
+                    let batch = changes_table(&source.name, &changes)?;
+                    if !std::mem::replace(&mut has_begun, true) {
+                        run.output.begin(&Schema::from_arrow(&batch.schema()))?;
+                    }
+                    rows += changes.len() as u64;
+                    if changes.is_empty() { Ok(()) } else { run.output.batch(&batch) }
+                };
+                let plan = self.plan_of_refresh(&archive, &source, run.progress, &mut give)?;
                 for (directory, reason) in &plan.unlisted {
                     context.notices.warn(format!("{}: {reason}", shown_bytes(directory)));
                 }
             }
-            let texts = text_table(&["source", "change", "path", "mtime"], rows)?;
-            give_batch(&with_integers(&texts, 3, ("size", sizes))?, run.output)
+            if !has_begun {
+                give_batch(&changes_table("", &[])?, run.output)?;
+            }
+            Ok(rows)
         })?;
         Ok(Outcome { rows: Some(rows), ..outcome })
     }
@@ -219,6 +226,21 @@ impl Database {
         let message = format!("compacted {}", counted(sources.len(), "source"));
         Ok(Outcome { message: Some(message), ..Outcome::default() })
     }
+}
+
+/// Changes as SHOW CHANGES lists them.
+fn changes_table(source: &str, changes: &[Change]) -> Result<Batch> {
+    let sizes = changes.iter().map(|c| c.size().and_then(|s| i64::try_from(s).ok())).collect();
+    let row = |c: &Change| {
+        vec![
+            Some(source.to_owned()),
+            Some(c.kind.name().to_owned()),
+            Some(shown_bytes(&c.path)),
+            c.mtime_ns().map(|t| Time(t).to_string()),
+        ]
+    };
+    let texts = text_table(&["source", "change", "path", "mtime"], changes.iter().map(row).collect())?;
+    with_integers(&texts, 3, ("size", sizes))
 }
 
 /// Says which waveform files are not named as LAYOUT says.
@@ -294,6 +316,7 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
             (r.unchanged, "unchanged"),
             (r.new, "new"),
             (r.changed, "changed"),
+            (r.grown, "read from where they had grown"),
             (r.moved, "moved"),
             (r.removed, "removed"),
             (r.left_out, "left out by their names"),
@@ -301,6 +324,7 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
             (r.bad, "not fully readable"),
             (r.probed, "compared by their ends"),
             (r.unlisted, "directories that cannot be listed"),
+            (r.sealed, "sealed directories"),
         ];
         parts.extend(counts.iter().filter(|c| c.0 > 0).map(|(n, what)| format!("{n} {what}")));
         format!("`{name}`: {}", parts.join(", "))
@@ -308,6 +332,13 @@ fn outcome(done: &[(String, Report)]) -> Outcome {
     let lines: Vec<String> = done.iter().map(line).collect();
     let bad: usize = done.iter().map(|d| d.1.bad + d.1.unreachable + d.1.unlisted).sum();
     let mut outcome = Outcome { unreadable: bad as u64, ..Outcome::default() };
+    let opened: usize = done.iter().map(|d| d.1.opened).sum();
+    if opened > 0 {
+        let bytes: u64 = done.iter().map(|d| d.1.bytes_read).sum();
+        let commits: usize = done.iter().map(|d| d.1.commits).sum();
+        outcome.footer.push(format!("{} read", crate::engine::analyze::counted(bytes, "byte")));
+        outcome.footer.push(counted(commits, "commit"));
+    }
     outcome.message =
         Some(if lines.is_empty() { "no source of waveforms".to_owned() } else { lines.join("\n") });
     if bad > 0 {

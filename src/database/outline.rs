@@ -1,5 +1,7 @@
 //! EXPLAIN of IMPORT, REFRESH and COPY: what they would do, in sentences.
 
+use std::collections::BTreeMap;
+
 use super::import::waveform_sources;
 use super::request::{self, Request};
 use super::{Database, Outcome, Run, copy, give_batch, plan_of};
@@ -97,7 +99,11 @@ impl Database {
         progress: &dyn Progress,
     ) -> Result<Vec<String>> {
         let archive = Archive::open(context.tables.snapshot.catalogue(), context.tables.snapshot)?;
-        let plan = self.plan_of_refresh(&archive, source, progress)?;
+        let mut counts: BTreeMap<ChangeKind, usize> = BTreeMap::new();
+        let plan = self.plan_of_refresh(&archive, source, progress, &mut |changes| {
+            changes.iter().for_each(|c| *counts.entry(c.kind).or_default() += 1);
+            Ok(())
+        })?;
         let mut lines = vec![format!(
             "  compares the files below {}",
             crate::ingest::refresh::root_path(source).display()
@@ -112,8 +118,7 @@ impl Database {
             (ChangeKind::Unreachable, "unreachable: the rows stay"),
         ];
         for (kind, what) in kinds {
-            let count = plan.changes.iter().filter(|c| c.kind == kind).count();
-            if count > 0 {
+            if let Some(&count) = counts.get(&kind) {
                 lines.push(format!("  {} {what}", counted(count, "file")));
             }
         }

@@ -15,6 +15,8 @@ use crate::format::layout::Layout;
 use crate::ingest::import::catalog::{FORMATS, Request as Catalog};
 use crate::ingest::import::events::{EVENT_FORMATS, Request as Events, STATION_FORMATS};
 use crate::ingest::import::{Existing, Word, absolute, default_name, spelled};
+use crate::ingest::refresh::SEALED;
+use crate::ingest::walk::Sealed;
 use crate::ingest::tsindex::Request as TsIndex;
 use crate::lang::diagnostic::nearest;
 use crate::lang::syntax::{Expr, Ident, Import, ImportKind, ImportOption as O, Name};
@@ -54,6 +56,8 @@ pub(super) struct Waveforms {
     pub(super) layout: Option<String>,
     /// WHERE and NEAR, to be kept with the source.
     selection: Option<String>,
+    /// Directories that REFRESH does not look into.
+    sealed: Option<String>,
     /// FORMAT tsindex: the path is that of an index.
     pub(super) is_tsindex: bool,
 }
@@ -80,7 +84,9 @@ impl Waveforms {
         }
         // What else is known of the source stays with it.
         let mut source = catalogue.source(&name).cloned().unwrap_or_default();
-        for (key, value) in [(select::LAYOUT, &self.layout), (select::SELECTION, &self.selection)] {
+        let options =
+            [(select::LAYOUT, &self.layout), (select::SELECTION, &self.selection), (SEALED, &self.sealed)];
+        for (key, value) in options {
             match value {
                 Some(value) => source.options.insert(key.to_owned(), value.clone()),
                 None => source.options.remove(key),
@@ -157,6 +163,7 @@ fn waveforms(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Wa
         replace: false,
         layout: None,
         selection,
+        sealed: None,
         is_tsindex: false,
     };
     for option in &import.options {
@@ -182,12 +189,17 @@ fn waveforms(import: &Import, path: PathBuf, context: &Context<'_>) -> Result<Wa
                     Layout::parse(text).map_err(|e| Diagnostic::new(e.reason, *span).help(e.help))?;
                 request.layout = Some(layout.name);
             }
+            O::Sealed(patterns, span) => {
+                let help = "directories below the root: SEALED '2019,202?/IU'";
+                Sealed::parse(patterns).map_err(|why| Diagnostic::new(why, *span).help(help))?;
+                request.sealed = Some(patterns.clone()).filter(|p| !p.trim().is_empty());
+            }
             other => {
                 return Err(not_here(
                     other,
                     import,
                     "waveforms",
-                    "INTO, FORMAT, LAYOUT, WHERE, NEAR and REPLACE",
+                    "INTO, FORMAT, LAYOUT, WHERE, NEAR, SEALED and REPLACE",
                 ));
             }
         }
@@ -294,6 +306,7 @@ fn not_here(option: &O, import: &Import, what: &str, options: &str) -> Error {
         O::Into(i) => ("INTO", i.span),
         O::Format(i) => ("FORMAT", i.span),
         O::Layout(_, span) => ("LAYOUT", *span),
+        O::Sealed(_, span) => ("SEALED", *span),
         O::Key(n) => ("KEY", n.span),
         O::Position(a, b) => ("POSITION", a.span.to(b.span)),
         O::Motion(a, b) => ("MOTION", a.span.to(b.span)),

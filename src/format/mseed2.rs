@@ -1,8 +1,10 @@
 //! miniSEED 2: 48 bytes of fixed header, a chain of blockettes, data (SEED Reference Manual 2.4, chapter 8).
 //! Offsets in the comments are those of the manual, counted from 0.
 
+mod alike;
 mod write;
 
+pub(crate) use alike::Alike;
 pub use write::{Signal, write_records};
 
 use crate::format::waveform::{Encoding, Parsed, Record, Stream, decode, flags, u16_at, u32_at};

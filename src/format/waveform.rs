@@ -99,8 +99,9 @@ pub fn sample_time(start: Time, index: u64, sampling_rate: f64) -> Time {
     if sampling_rate <= 0.0 || sampling_rate.is_nan() || index == 0 {
         return start;
     }
-    let span_ns = (index as f64 / sampling_rate * 1e9 + 0.5).floor();
-    Time(start.0.saturating_add(span_ns as i64))
+    // Not negative: the conversion cuts as `floor` would.
+    let span_ns = (index as f64 / sampling_rate * 1e9 + 0.5) as i64;
+    Time(start.0.saturating_add(span_ns))
 }
 
 /// One channel of a file.
@@ -222,13 +223,16 @@ pub fn scan(path: &Path) -> Result<Scan> {
 /// while one longer record is looked at).
 pub fn scan_with(path: &Path, buffer: &mut Vec<u8>) -> Result<Scan> {
     let mut source = Source::open(path, std::mem::take(buffer))?;
-    let scan = scan_source(&mut source);
+    let scan = scan_source(&mut source, &mut Vec::new());
     *buffer = source.into_buffer();
     scan
 }
 
-fn scan_source(source: &mut Source) -> Result<Scan> {
-    if let Some(scan) = walk::scan_mseed(source)? {
+/// [`scan`] of an open file; its records are put into `records` after that was emptied, so that its memory can be
+/// used again from file to file.
+pub fn scan_source(source: &mut Source, records: &mut Vec<Record>) -> Result<Scan> {
+    records.clear();
+    if let Some(scan) = walk::scan_mseed(source, records)? {
         return Ok(scan);
     }
     for scan in [sac::scan, gse2::scan, wfdisc::scan] {
@@ -238,6 +242,17 @@ fn scan_source(source: &mut Source) -> Result<Scan> {
     }
     let found = walk::scan_after_noise(source)?;
     Ok(found.unwrap_or_else(|| Scan::without_records("", State::Other, None)))
+}
+
+/// Goes on with a scan of a miniSEED file that has grown: `scan` holds the records up to `offset`, where the next
+/// one is due, and no fault. Only bytes from there on are read.
+pub fn scan_tail(source: &mut Source, offset: u64, scan: Scan) -> Result<Scan> {
+    walk::scan_on(source, offset, scan)
+}
+
+/// The record at an offset and its channel, if there is one now; of miniSEED only.
+pub fn record_at(source: &mut Source, offset: u64) -> Result<Option<(Record, Stream)>> {
+    walk::record_at(source, offset)
 }
 
 /// Reads and decodes records, each from exactly its own bytes; runs of neighbours are read in one go.

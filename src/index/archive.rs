@@ -6,6 +6,7 @@ mod channels;
 mod cold;
 mod files;
 mod frame;
+mod known;
 mod lookup;
 mod merge;
 mod part;
@@ -24,6 +25,8 @@ pub use lookup::{Hit, SegmentPlace, Window};
 pub use merge::{dead_outside, merge_parts};
 pub use part::Part;
 pub use write::{PartWriter, write_part};
+
+pub use known::{Cursor, Known, KnownFile, Place, UNREACHABLE};
 
 /// The table of the catalogue that holds all parts.
 pub const ARCHIVE_TABLE: &str = "waveforms";

@@ -7,7 +7,7 @@ mod map;
 mod segments;
 
 pub use continuity::{Bin, Bounds, Gap, Interval, breaks, coverage, gaps};
-pub use map::{decode_records, decode_stored, encode_records, from_stored, is_small, to_stored};
+pub use map::{Packer, decode_records, decode_stored, encode_records, from_stored, is_small, to_stored};
 pub use segments::{Segment, assemble};
 
 #[cfg(test)]

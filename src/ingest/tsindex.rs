@@ -241,7 +241,7 @@ impl<'a> Building<'a> {
                 });
             }
         };
-        let entry = walk::entry(vec![], &metadata);
+        let entry = walk::stat_of(&metadata);
         let is_known = section.modified_s == Some(entry.mtime_ns.div_euclid(1_000_000_000));
         let is_young = entry.mtime_ns > self.scan_ns.saturating_sub(limits::UNSURE_MTIME_NS);
         Ok(FileRow {

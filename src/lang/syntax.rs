@@ -212,6 +212,8 @@ pub enum ImportOption {
     Format(Ident),
     /// `LAYOUT SDS` or `LAYOUT 'pattern'`
     Layout(String, Span),
+    /// `SEALED '2019,202?/IU'`
+    Sealed(String, Span),
     /// `KEY column`
     Key(Name),
     /// `POSITION (ra, dec)`

@@ -123,7 +123,7 @@ fn expand_class(text: &str, open: usize) -> String {
 }
 
 /// `*` and `?` against bytes, without recursion: at most one backtrack point is ever needed.
-fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+pub fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {

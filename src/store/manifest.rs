@@ -79,9 +79,9 @@ impl Manifest {
         let content = locked(&self.content);
         dir.set_len(&file, content.len() as u64).map_err(at(dir, "write", MANIFEST_TMP))?;
         let mut start = 0;
-        let mut pages = content.chunks(PAGE_BYTES).map(|page| page.iter().any(|b| *b != 0)).chain([false]);
+        let pages = content.chunks(PAGE_BYTES).map(|page| page.iter().any(|b| *b != 0)).chain([false]);
         let mut end = 0;
-        while let Some(is_used) = pages.next() {
+        for is_used in pages {
             if !is_used {
                 let used = &content[start.min(content.len())..end.min(content.len())];
                 if !used.is_empty() {

@@ -135,6 +135,8 @@ pub(crate) enum Command {
     Import(Box<ImportArgs>),
     /// Reads again what has changed (REFRESH)
     Refresh(RefreshArgs),
+    /// Refreshes again and again, until Ctrl-C
+    Watch(WatchArgs),
     /// Downloads into a source or catalogue (FETCH); not there yet, and refused by name
     Fetch(FetchArgs),
     /// Counts, sizes and freshness (SHOW STATUS)
@@ -219,6 +221,9 @@ pub(crate) struct ImportArgs {
     /// SDS, BUD, FDSN or a pattern: '{network}.{station}/{year}/*.mseed'
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) layout: Option<String>,
+    /// Directories that refreshes do not look into: '2019,202?/IU'
+    #[arg(long, value_name = "PATTERNS")]
+    pub(crate) sealed: Option<String>,
     /// Column that names a row of the catalogue
     #[arg(long, value_name = "COLUMN")]
     pub(crate) key: Option<String>,
@@ -278,6 +283,19 @@ pub(crate) struct RefreshArgs {
     pub(crate) full: bool,
     #[command(flatten)]
     pub(crate) rows: Rows,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Sources; all when absent
+    #[arg(value_name = "SOURCE")]
+    pub(crate) names: Vec<String>,
+    /// Time from one look to the next: 500ms, 1s, 5min
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
+    pub(crate) every: Duration,
+    /// Ends after so many looks
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rounds: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,7 @@ mod shells;
 mod signal;
 mod statement;
 mod style;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
             }
         }
         Some(Command::Check(check)) => run_check(check, &arguments, streams),
+        Some(Command::Watch(watch)) => watch::run(watch, &arguments, streams),
         Some(Command::Query(query)) => run_query(query, &arguments, streams),
         Some(command) => run_command(command, &arguments, streams),
         None if is_prompt => run_prompt(&arguments, streams),

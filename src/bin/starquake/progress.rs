@@ -213,4 +213,8 @@ impl Progress for Bar {
     fn end(&self) {
         self.wait();
     }
+
+    fn is_shown(&self) -> bool {
+        self.is_shown
+    }
 }

@@ -86,6 +86,7 @@ fn import(args: &ImportArgs) -> Result<String, String> {
     option("INTO", one(&args.into));
     option("FORMAT", one(&args.format));
     option("LAYOUT", args.layout.as_deref().map(|l| if name_of(l) == l { l.to_owned() } else { text_of(l) }));
+    option("SEALED", args.sealed.as_deref().map(text_of));
     option("KEY", one(&args.key));
     option("POSITION", two_columns("--position", &args.position)?);
     option("MOTION", two_columns("--motion", &args.motion)?);

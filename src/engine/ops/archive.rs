@@ -192,7 +192,10 @@ pub fn segments(archive: &Archive, scan: Option<&Scan>) -> Result<Batch> {
 }
 
 /// One part of the code of each channel. A whole identifier that is no FDSN one has no parts.
-pub(super) fn code_parts(channels: &[&(ChannelCode, String)], pick: fn(&ChannelCode) -> &String) -> StringArray {
+pub(super) fn code_parts(
+    channels: &[&(ChannelCode, String)],
+    pick: fn(&ChannelCode) -> &String,
+) -> StringArray {
     let texts = channels.iter().map(|c| &c.0);
     texts.map(|code| Some(pick(code).as_str()).filter(|_| *code != ChannelCode::default())).collect()
 }

@@ -28,7 +28,9 @@ pub(super) fn status(context: &Context<'_>) -> Result<Batch> {
             Some(t) => format!("refreshed {t}, {}", age(now, t)),
             None => format!("not finished: REFRESH {}", source.name),
         };
-        rows.push(some(&[&format!("source {}", source.name), &format!("{}, {refreshed}", source.kind)]));
+        let sealed = source.options.get("sealed").map_or(String::new(), |s| format!(", sealed: {s}"));
+        let text = format!("{}, {refreshed}{sealed}", source.kind);
+        rows.push(some(&[&format!("source {}", source.name), &text]));
     }
     for name in context.tables.names() {
         if let Some(count) = context.tables.find(&name).and_then(|t| t.rows).filter(|n| *n > 0) {

@@ -1,6 +1,6 @@
 //! A regular file read by positioned reads of whole blocks. Never a map: another process may cut the file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ pub struct Source {
     start: u64,
     filled: usize,
     buffer: Vec<u8>,
+    bytes_read: u64,
 }
 
 impl Source {
@@ -23,7 +24,35 @@ impl Source {
         let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
         let meta = file.metadata().map_err(|e| Error::io("read the size of", path, e))?;
         let size = if meta.is_file() { meta.len() } else { 0 };
-        Ok(Source { path: path.to_path_buf(), file, size, start: 0, filled: 0, buffer })
+        Ok(Source::of(path, file, size, buffer))
+    }
+
+    /// A regular file that is open and has so many bytes.
+    pub fn of(path: &Path, file: File, size: u64, buffer: Vec<u8>) -> Source {
+        Source { path: path.to_path_buf(), file, size, start: 0, filled: 0, buffer, bytes_read: 0 }
+    }
+
+    /// What the open file is now.
+    pub fn metadata(&self) -> Result<Metadata> {
+        self.file.metadata().map_err(|e| Error::io("read the size of", &self.path, e))
+    }
+
+    /// Bytes that were read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    /// The bytes `offset .. offset + length` as far as the file has them, from the block that was read last if they
+    /// are there.
+    pub fn block(&mut self, offset: u64, length: usize) -> Result<&[u8]> {
+        let length =
+            usize::try_from(self.size.saturating_sub(offset)).map_or(length, |left| length.min(left));
+        let is_there = offset >= self.start && offset + length as u64 <= self.start + self.filled as u64;
+        if !is_there {
+            self.fill(offset, length)?;
+        }
+        let from = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        Ok(self.buffer.get(from..(from + length).min(self.filled)).unwrap_or_default())
     }
 
     /// Bytes of the file when it was opened.
@@ -86,7 +115,10 @@ impl Source {
                     self.size = self.size.min(offset + self.filled as u64);
                     break;
                 }
-                Ok(count) => self.filled += count,
+                Ok(count) => {
+                    self.filled += count;
+                    self.bytes_read += count as u64;
+                }
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(Error::io("read", &self.path, e)),
             }

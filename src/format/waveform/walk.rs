@@ -41,21 +41,21 @@ fn start(bytes: &[u8]) -> Start {
 
 /// Reads the headers of a file that starts as miniSEED does, or as a SEED volume or a blank record does and holds
 /// records later on. `None`: it is something else.
-pub(crate) fn scan_mseed(source: &mut Source) -> Result<Option<Scan>> {
+pub(crate) fn scan_mseed(source: &mut Source, records: &mut Vec<Record>) -> Result<Option<Scan>> {
     let head = source.view(0, VIEW_BYTES)?;
     let kind = start(head);
     let certain = head.starts_with(mseed3::MAGIC) || kind == Start::Mseed2;
     if !certain && kind == Start::Nothing {
         return Ok(None);
     }
-    let scan = scan(source, 0)?;
+    let scan = scan_on(source, 0, Scan { records: std::mem::take(records), ..Scan::default() })?;
     Ok((certain || !scan.records.is_empty()).then_some(scan))
 }
 
 /// Reads the headers of a file that starts with something else but holds miniSEED.
 pub(crate) fn scan_after_noise(source: &mut Source) -> Result<Option<Scan>> {
     match find_first(source)? {
-        Some(_) => scan(source, 0).map(Some),
+        Some(_) => scan_on(source, 0, Scan::default()).map(Some),
         None => Ok(None),
     }
 }
@@ -83,9 +83,35 @@ fn find_first(source: &mut Source) -> Result<Option<u64>> {
     Ok(None)
 }
 
+/// The record at `offset`, alone.
+pub(crate) fn record_at(source: &mut Source, offset: u64) -> Result<Option<(Record, Stream)>> {
+    let kind = start(source.view(offset, VIEW_BYTES)?);
+    if !matches!(kind, Start::Mseed2 | Start::Mseed3) {
+        return Ok(None);
+    }
+    let mut walk = Walk::new(source, offset);
+    let Ok((record, id)) = walk.try_record(offset)? else { return Ok(None) };
+    walk.keep(record, &id)?;
+    Ok(walk.scan.records.pop().zip(walk.scan.streams.pop()))
+}
+
 /// Reads every record header from `offset` on.
 pub(super) fn scan(source: &mut Source, offset: u64) -> Result<Scan> {
+    scan_on(source, offset, Scan::default())
+}
+
+/// Reads every record header from `offset` on and adds what is there to a scan.
+pub(crate) fn scan_on(source: &mut Source, offset: u64, scan: Scan) -> Result<Scan> {
     let mut walk = Walk::new(source, offset);
+    walk.has = match scan.format {
+        "mseed2" => (true, false),
+        "mseed3" => (false, true),
+        "mseed2+3" => (true, true),
+        _ => (false, false),
+    };
+    let numbers = scan.streams.iter().enumerate().map(|(number, s)| (s.source_id.clone(), number as u32));
+    walk.by_source_id = numbers.collect();
+    walk.scan = scan;
     while walk.offset < walk.size {
         walk.step()?;
     }
@@ -112,7 +138,11 @@ struct Walk<'a> {
     effort: u64,
     names: HashMap<Vec<u8>, u32>,
     by_source_id: HashMap<String, u32>,
-    last_name: (Vec<u8>, u32),
+    /// Raw name of the stream of the last record, and its number.
+    last_name: Vec<u8>,
+    last_number: Option<u32>,
+    /// What the next record is compared with before it is read in full.
+    alike: Option<mseed2::Alike>,
     has: (bool, bool),
 }
 
@@ -126,14 +156,22 @@ impl<'a> Walk<'a> {
             effort: 0,
             names: HashMap::new(),
             by_source_id: HashMap::new(),
-            last_name: (Vec::new(), 0),
+            last_name: Vec::new(),
+            last_number: None,
+            alike: None,
             has: (false, false),
         }
     }
 
     /// One record, a run of control headers, or a stretch without either.
     fn step(&mut self) -> Result<()> {
-        let kind = start(self.source.view(self.offset, VIEW_BYTES)?);
+        let view = self.source.view(self.offset, VIEW_BYTES)?;
+        if let Some(record) = self.alike.as_ref().and_then(|alike| alike.record(view, self.offset)) {
+            self.scan.add(record);
+            self.offset += record.length;
+            return Ok(());
+        }
+        let kind = start(view);
         let fault = match kind {
             Start::Control | Start::Blank => return self.pass_over(kind),
             Start::Nothing => Fault { at: self.offset, reason: self.nothing()? },
@@ -141,6 +179,12 @@ impl<'a> Walk<'a> {
                 Ok((record, id)) => {
                     let next = self.offset + record.length;
                     self.keep(record, &id)?;
+                    self.alike = match (kind, self.scan.records.last()) {
+                        (Start::Mseed2, Some(kept)) => {
+                            mseed2::Alike::of(self.source.view(self.offset, VIEW_BYTES)?, kept)
+                        }
+                        _ => None,
+                    };
                     self.offset = next;
                     return Ok(());
                 }
@@ -301,22 +345,25 @@ impl<'a> Walk<'a> {
         } else {
             self.has.0 = true;
         }
-        if self.scan.records.is_empty() || self.last_name.0 != name {
-            let number = match self.names.get(name) {
-                Some(&number) => number,
-                None => {
-                    let stream =
-                        if let Id::V2(raw) = id { mseed2::stream(raw) } else { mseed3::stream(name) };
-                    let number = add_stream(&mut self.scan.streams, &mut self.by_source_id, stream);
-                    self.names.insert(name.to_vec(), number);
-                    number
-                }
-            };
-            self.last_name.0.clear();
-            self.last_name.0.extend_from_slice(name);
-            self.last_name.1 = number;
-        }
-        record.stream = self.last_name.1;
+        record.stream = match self.last_number.filter(|_| self.last_name == name) {
+            Some(number) => number,
+            None => {
+                let number = match self.names.get(name) {
+                    Some(&number) => number,
+                    None => {
+                        let stream =
+                            if let Id::V2(raw) = id { mseed2::stream(raw) } else { mseed3::stream(name) };
+                        let number = add_stream(&mut self.scan.streams, &mut self.by_source_id, stream);
+                        self.names.insert(name.to_vec(), number);
+                        number
+                    }
+                };
+                self.last_name.clear();
+                self.last_name.extend_from_slice(name);
+                self.last_number = Some(number);
+                number
+            }
+        };
         if record.flags & super::flags::BROKEN_CHAIN != 0 && self.scan.reason.is_none() {
             self.scan.reason = Some("a blockette is said to lie outside its record".to_owned());
             self.scan.bad_offset = Some(record.offset + 46);

@@ -478,3 +478,65 @@ fn flips_and_cuts_are_seen() {
         assert!(read().is_err(), "cut at {at}");
     }
 }
+
+/// The paths from a cursor on.
+fn rest(mut cursor: Cursor<'_>) -> Vec<Vec<u8>> {
+    let mut found = vec![];
+    while let Some(path) = cursor.path() {
+        found.push(path.to_vec());
+        let (place, _) = cursor.file().unwrap().unwrap();
+        assert!(found.is_sorted(), "{place:?}");
+        cursor.advance().unwrap();
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn the_cursor_merges_seeks_and_skips(
+        lists in prop::collection::vec(prop::collection::btree_set("[ab/]{1,4}", 0..9), 1..4),
+        dead in prop::collection::vec(0_u32..9, 0..4),
+        to in "[ab/]{0,3}",
+    ) {
+        // a path lives in one part only [I28]: the last one that has it; some rows of the first are dead besides
+        let last = lists.len();
+        let rows = |names: &std::collections::BTreeSet<String>| names.iter().map(|n| (file(n), vec![])).collect();
+        let mut parts: Vec<Rows> = lists.iter().map(rows).collect();
+        parts.push(vec![]);
+        let replaced = |number: usize, names: &std::collections::BTreeSet<String>| {
+            let later = |name: &String| lists.iter().skip(number + 1).any(|l| l.contains(name));
+            let gone = |at: usize, name: &String| later(name) || (number == 0 && dead.contains(&(at as u32)));
+            let rows = names.iter().enumerate().filter(|(at, name)| gone(*at, name));
+            (number, rows.map(|(at, _)| at as u32).collect::<Vec<_>>())
+        };
+        let dead: Vec<_> = lists.iter().enumerate().map(|(number, names)| replaced(number, names)).collect();
+        let mut all: Vec<Vec<u8>> = vec![];
+        for ((_, dead), names) in dead.iter().zip(&lists) {
+            let alive = names.iter().enumerate().filter(|(at, _)| !dead.contains(&(*at as u32)));
+            all.extend(alive.map(|(_, name)| name.clone().into_bytes()));
+        }
+        all.sort();
+        prop_assert_eq!(dead.len(), last);
+        let built = Built::new(parts, dead.into_iter().filter(|(_, rows)| !rows.is_empty()).collect());
+        let archive = built.open().unwrap();
+        let source = archive.parts.first().map(|p| p.source.clone()).unwrap_or_default();
+        let known = Known::new(&archive, &source);
+        prop_assert_eq!(known.count(), all.len());
+        prop_assert_eq!(&rest(known.cursor().unwrap()), &all);
+        let mut cursor = known.cursor().unwrap();
+        cursor.seek(to.as_bytes()).unwrap();
+        let from: Vec<_> = all.iter().filter(|p| p.as_slice() >= to.as_bytes()).cloned().collect();
+        prop_assert_eq!(rest(cursor), from);
+        let mut prefix = to.clone().into_bytes();
+        if !prefix.is_empty() { prefix.push(b'/') }
+        let inside = all.iter().filter(|p| p.starts_with(&prefix)).count();
+        prop_assert_eq!(known.has_below(to.as_bytes()).unwrap(), inside > 0);
+        let mut cursor = known.cursor().unwrap();
+        cursor.seek(&prefix).unwrap();
+        prop_assert_eq!(cursor.skip_below(to.as_bytes()).unwrap(), inside);
+        let after: Vec<_> =
+            all.iter().filter(|p| p.as_slice() > prefix.as_slice() && !p.starts_with(&prefix)).cloned().collect();
+        prop_assert_eq!(rest(cursor), after);
+    }
+}

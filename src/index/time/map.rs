@@ -35,32 +35,51 @@ const LEVEL: i32 = 3;
 /// Packs records, best those of a whole file at once, segment after segment in order of time. The empty list has a
 /// map too. Error: out of memory.
 pub fn encode_records(records: &[Record]) -> Result<Vec<u8>> {
-    let mut map = vec![];
-    put_varint(&mut map, records.len() as u64);
-    if records.len() <= SMALL_RECORDS {
-        put_columns(&mut map, &differences(records, Expected::default()));
-        return Ok(map);
+    Packer::default().encode(records)
+}
+
+/// Packs many maps: setting up the compressor costs more than a map.
+#[derive(Default)]
+pub struct Packer {
+    compressor: Option<zstd::bulk::Compressor<'static>>,
+}
+
+impl Packer {
+    /// As [`encode_records`].
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn encode(&mut self, records: &[Record]) -> Result<Vec<u8>> {
+        let mut map = vec![];
+        put_varint(&mut map, records.len() as u64);
+        if records.len() <= SMALL_RECORDS {
+            put_columns(&mut map, &differences(records, Expected::default()));
+            return Ok(map);
+        }
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(zstd::bulk::Compressor::new(LEVEL).map_err(out_of_memory)?),
+        };
+        map.extend_from_slice(&(records.len().div_ceil(BLOCK_RECORDS) as u32).to_le_bytes());
+        let mut bodies = Vec::new();
+        let mut columns = Vec::new();
+        for block in records.chunks(BLOCK_RECORDS) {
+            let first_start = block.iter().map(|r| r.start).min().unwrap_or_default();
+            let last_end = block.iter().map(|r| end(r).0).max().unwrap_or(0);
+            let first_offset = block.first().map_or(0, |r| r.offset);
+            columns.clear();
+            put_columns(&mut columns, &differences(block, Expected::first(first_start, first_offset)));
+            let body = compressor.compress(&columns).map_err(out_of_memory)?;
+            map.extend_from_slice(&first_start.0.to_le_bytes());
+            map.extend_from_slice(&last_end.to_le_bytes());
+            map.extend_from_slice(&first_offset.to_le_bytes());
+            map.extend_from_slice(&(block.len() as u16).to_le_bytes());
+            map.extend_from_slice(&(body.len() as u32).to_le_bytes());
+            bodies.extend_from_slice(&body);
+        }
+        map.append(&mut bodies);
+        Ok(map)
     }
-    let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(out_of_memory)?;
-    map.extend_from_slice(&(records.len().div_ceil(BLOCK_RECORDS) as u32).to_le_bytes());
-    let mut bodies = Vec::new();
-    let mut columns = Vec::new();
-    for block in records.chunks(BLOCK_RECORDS) {
-        let first_start = block.iter().map(|r| r.start).min().unwrap_or_default();
-        let last_end = block.iter().map(|r| end(r).0).max().unwrap_or(0);
-        let first_offset = block.first().map_or(0, |r| r.offset);
-        columns.clear();
-        put_columns(&mut columns, &differences(block, Expected::first(first_start, first_offset)));
-        let body = compressor.compress(&columns).map_err(out_of_memory)?;
-        map.extend_from_slice(&first_start.0.to_le_bytes());
-        map.extend_from_slice(&last_end.to_le_bytes());
-        map.extend_from_slice(&first_offset.to_le_bytes());
-        map.extend_from_slice(&(block.len() as u16).to_le_bytes());
-        map.extend_from_slice(&(body.len() as u32).to_le_bytes());
-        bodies.extend_from_slice(&body);
-    }
-    map.append(&mut bodies);
-    Ok(map)
 }
 
 /// A map as a part keeps it with its segment. Errors are reasons: bytes that are no map.

@@ -112,7 +112,7 @@ fn last_sample(record: &Record) -> (Time, i64) {
 
 /// Never for a rate of 0: records that are no time series stay alone.
 fn rates_agree(a: f64, b: f64) -> bool {
-    (1.0 - a / b).abs() < RATE_TOLERANCE
+    (a == b && a > 0.0) || (1.0 - a / b).abs() < RATE_TOLERANCE
 }
 
 impl Growing {
@@ -130,14 +130,10 @@ impl Growing {
         }
     }
 
-    /// When the next sample is due, counted with the interval of `rate`.
-    fn next(&self, rate: f64) -> i64 {
-        self.last.0.saturating_add(interval_ns(rate))
-    }
-
     fn is_followed_by(&self, record: &Record) -> bool {
-        let tolerance = interval_ns(record.sampling_rate) / 2;
-        let gap = record.start.0.saturating_sub(self.next(record.sampling_rate));
+        let interval = interval_ns(record.sampling_rate);
+        let tolerance = interval / 2;
+        let gap = record.start.0.saturating_sub(self.last.0.saturating_add(interval));
         // a clock that was not told of the leap second goes on without it: that is continuous too
         let fits = gap.saturating_abs() <= tolerance || gap.abs_diff(self.leap_ns) <= tolerance as u64;
         fits && rates_agree(self.sampling_rate, record.sampling_rate)
@@ -186,9 +182,13 @@ impl Growing {
             ..Segment::default()
         };
         let mut file_end = 0;
-        let mut before = 0_u64;
-        let mut leap_before_ns = 0_i64;
-        for record in records.iter().filter_map(|&i| scan.records.get(i as usize)) {
+        let (mut before, mut before_last) = (0_u64, 0_u64);
+        let (mut leaps_ns, mut leaps_before_last_ns) = (0_i64, 0_i64);
+        // Without a leap second inside only the last record with samples, and those behind it, can end last.
+        let has_leaps =
+            leap_ns(self.start, Time(self.last.0.saturating_add(interval_ns(self.sampling_rate)))) != 0;
+        let mut with_samples = 0;
+        for (number, record) in records.iter().filter_map(|&i| scan.records.get(i as usize)).enumerate() {
             segment.byte_offset = segment.byte_offset.min(record.offset);
             file_end = file_end.max(record.offset + record.length);
             segment.flags |= record.flags;
@@ -196,13 +196,23 @@ impl Growing {
                 segment.publication_version = record.publication_version;
                 segment.quality = record.quality;
             }
-            let expected = sample_time(self.start, before, self.sampling_rate);
-            segment.drift_s = record.start.seconds_since(Time(expected.0.saturating_sub(leap_before_ns)));
+            (before_last, leaps_before_last_ns) = (before, leaps_ns);
             before += u64::from(record.npts);
-            let leaps_ns = last_sample(record).1;
+            if has_leaps {
+                leaps_ns = leaps_ns.saturating_add(last_sample(record).1);
+            } else if record.npts > 0 {
+                with_samples = number;
+            }
+        }
+        for record in records[with_samples..].iter().filter_map(|&i| scan.records.get(i as usize)) {
             let end = sample_time(record.start, u64::from(record.npts), record.sampling_rate);
-            segment.end = segment.end.max(Time(end.0.saturating_sub(leaps_ns)));
-            leap_before_ns = leap_before_ns.saturating_add(leaps_ns);
+            let inside_ns = if has_leaps { last_sample(record).1 } else { 0 };
+            segment.end = segment.end.max(Time(end.0.saturating_sub(inside_ns)));
+        }
+        if let Some(last) = records.last().and_then(|&i| scan.records.get(i as usize)) {
+            let expected = sample_time(self.start, before_last, self.sampling_rate);
+            let expected = Time(expected.0.saturating_sub(leaps_before_last_ns));
+            segment.drift_s = last.start.seconds_since(expected);
         }
         segment.bytes = file_end.saturating_sub(segment.byte_offset);
         segment.records = records;

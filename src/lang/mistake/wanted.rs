@@ -51,7 +51,7 @@ const OPTIONS: &[(&str, &str, &[&str])] = &[
         "an option such as INTO, KEY or POSITION",
         &[
             "INTO", "FORMAT", "LAYOUT", "KEY", "POSITION", "MOTION", "FRAME", "EPOCH", "NULLS", "TIME",
-            "UNITS", "SORTED", "NEAR", "WHERE", "APPEND", "REPLACE",
+            "UNITS", "SORTED", "SEALED", "NEAR", "WHERE", "APPEND", "REPLACE",
         ],
     ),
     (

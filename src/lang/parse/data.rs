@@ -60,6 +60,7 @@ fn import_opt(i: In<'_>) -> Res<'_, ImportOption> {
         map(preceded(kw("FORMAT"), ident), Format),
         preceded(kw("LAYOUT"), layout),
         columns,
+        map(preceded(kw("SEALED"), string), |(text, span)| Sealed(text, span)),
         map(near, |(source, within)| Near(source, within)),
         map(preceded(kw("WHERE"), expr), Where),
         map(kw("APPEND"), Append),

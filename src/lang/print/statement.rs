@@ -82,6 +82,7 @@ impl Display for ImportOption {
             Format(name) => write!(f, "FORMAT {name}"),
             Layout(name, _) if is_bare(name) => write!(f, "LAYOUT {name}"),
             Layout(pattern, _) => write!(f, "LAYOUT {}", Quoted(pattern)),
+            Sealed(patterns, _) => write!(f, "SEALED {}", Quoted(patterns)),
             Key(column) => write!(f, "KEY {column}"),
             Position(lon, lat) => write!(f, "POSITION ({lon}, {lat})"),
             Motion(lon, lat) => write!(f, "MOTION ({lon}, {lat})"),
