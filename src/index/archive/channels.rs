@@ -60,31 +60,34 @@ impl Channels {
         Ok(low)
     }
 
-    /// Where the text of a channel begins in the blob.
-    fn text(&self, channel: usize) -> Result<&[u8]> {
+    /// The bytes of a channel's names, of all bytes of the blob.
+    fn text<'b>(&self, bytes: &'b [u8], channel: usize) -> Result<&'b [u8]> {
         let (offsets, texts) = (8 + 8 * (self.count + 1), 8 + 12 * (self.count + 1));
         let at = offsets + 4 * channel;
-        let ends = self.blob.get(at..at + 8)?;
-        let (start, end) = u32_at(ends, 0).zip(u32_at(ends, 4)).unwrap_or_default();
-        self.blob.get(texts.saturating_add(start as usize)..texts.saturating_add(end as usize))
+        let ends = u32_at(bytes, at).zip(u32_at(bytes, at + 4));
+        let range =
+            ends.map(|(start, end)| texts.saturating_add(start as usize)..texts.saturating_add(end as usize));
+        let text = range.and_then(|range| bytes.get(range));
+        text.ok_or_else(|| self.blob.damaged("the name of a channel lies outside [I27]"))
     }
 
     /// The code, as `code_text` writes it.
-    pub(super) fn code(&self, channel: usize) -> Result<&[u8]> {
-        let mut rest = self.text(channel)?;
+    fn code<'b>(&self, bytes: &'b [u8], channel: usize) -> Result<&'b [u8]> {
+        let mut rest = self.text(bytes, channel)?;
         let code = take_varint(&mut rest).and_then(|length| take_bytes(&mut rest, length));
         code.ok_or_else(|| self.blob.damaged("the name of a channel is cut [I27]"))
     }
 
     /// The channels of a code: more than one where identifiers differ.
     pub(super) fn of_code(&self, code: &[u8]) -> Result<Range<usize>> {
+        let bytes = self.blob.all()?;
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = (low + high) / 2;
-            if self.code(middle)? < code { low = middle + 1 } else { high = middle }
+            if self.code(bytes, middle)? < code { low = middle + 1 } else { high = middle }
         }
         let mut end = low;
-        while end < self.count && self.code(end)? == code {
+        while end < self.count && self.code(bytes, end)? == code {
             end += 1;
         }
         Ok(low..end)
@@ -95,9 +98,10 @@ impl Channels {
         if let Some(names) = self.names.get() {
             return Ok(names);
         }
+        let bytes = self.blob.all()?;
         let mut names = Vec::with_capacity(self.count);
         for channel in 0..self.count {
-            let name = decode(self.text(channel)?);
+            let name = decode(self.text(bytes, channel)?);
             names.push(name.ok_or_else(|| self.blob.damaged("the name of a channel does not read [I27]"))?);
         }
         Ok(self.names.get_or_init(|| names))

@@ -60,20 +60,20 @@ impl Part {
         let (from, to) = span;
         let end = self.first_start_from(run, to)?;
         let ends = Ends::of(self)?;
-        let mut row = run.start;
-        while row < end {
-            if let Some(next) = ends.skip(row, row == run.start, from)? {
-                row = next;
+        let blocks = run.start / SPARSE_ROWS..end.div_ceil(SPARSE_ROWS);
+        let latest = self.ends.get(8 * blocks.start..8 * blocks.end.max(blocks.start))?;
+        let mut block = blocks.start;
+        while block < blocks.end {
+            let is_node = block.is_multiple_of(SPARSE_ROWS) || block == blocks.start;
+            if let Some(next) = if is_node { ends.skip(block, from)? } else { None } {
+                block = next;
                 continue;
             }
-            let next = (row / SPARSE_ROWS + 1).saturating_mul(SPARSE_ROWS).min(end);
-            let block = (self.page(row / PAGE_ROWS)?, self.bound_ns(row)?);
-            for row in row..next {
-                if self.covers(block, row, from)? {
-                    with(row);
-                }
+            if u64_at(latest, 8 * (block - blocks.start)).unwrap_or(0) as i64 >= from {
+                let rows = run.start.max(block * SPARSE_ROWS)..end.min(block.saturating_add(1) * SPARSE_ROWS);
+                self.scan(rows, from, &mut with)?;
             }
-            row = next;
+            block += 1;
         }
         Ok(())
     }
@@ -104,25 +104,25 @@ impl Part {
     }
 }
 
-/// Levels of the tree of ends: of 64 rows, of 64 of these, ..., up to one.
+/// Levels of the tree of ends above the first: of 64 entries of the level below, up to one.
 struct Ends<'a> {
     part: &'a Part,
-    /// First entry and rows of an entry of each level.
-    levels: [(usize, usize); 6],
+    /// First entry of each level, and how many of the first level one of its entries stands for.
+    levels: [(usize, usize); 5],
     depth: usize,
 }
 
 impl Ends<'_> {
     fn of(part: &Part) -> Result<Ends<'_>> {
-        let mut ends = Ends { part, levels: [(0, 0); 6], depth: 0 };
-        let (mut entries, mut first, mut rows) =
-            (part.segment_count().div_ceil(SPARSE_ROWS), 0_usize, SPARSE_ROWS);
-        while entries > 0 && ends.depth < ends.levels.len() {
-            ends.levels[ends.depth] = (first, rows);
+        let mut ends = Ends { part, levels: [(0, 0); 5], depth: 0 };
+        let mut entries = part.segment_count().div_ceil(SPARSE_ROWS);
+        let (mut first, mut blocks) = (entries, SPARSE_ROWS);
+        while entries > 1 && ends.depth < ends.levels.len() {
+            entries = entries.div_ceil(SPARSE_ROWS);
+            ends.levels[ends.depth] = (first, blocks);
             ends.depth += 1;
             first += entries;
-            rows = rows.saturating_mul(SPARSE_ROWS);
-            entries = if entries == 1 { 0 } else { entries.div_ceil(SPARSE_ROWS) };
+            blocks = blocks.saturating_mul(SPARSE_ROWS);
         }
         if first * 8 > part.ends.len() {
             return Err(part.damaged("its tree of ends is cut [I27]"));
@@ -130,21 +130,16 @@ impl Ends<'_> {
         Ok(ends)
     }
 
-    /// The row behind the largest node over `row` that ends before `from`. Nodes of higher levels are asked where
-    /// they begin, and over the first row.
-    fn skip(&self, row: usize, is_first: bool, from: i64) -> Result<Option<usize>> {
+    /// The block of 64 rows behind the largest node over `block` that ends before `from`.
+    fn skip(&self, block: usize, from: i64) -> Result<Option<usize>> {
         let mut skipped = None;
-        for (first, rows) in &self.levels[..self.depth] {
-            let is_asked = is_first || row.is_multiple_of(*rows) || *rows == SPARSE_ROWS;
-            if !is_asked {
-                break;
-            }
-            let at = 8 * (first + row / rows);
+        for (first, blocks) in &self.levels[..self.depth] {
+            let at = 8 * (first + block / blocks);
             let latest = u64_at(self.part.ends.get(at..at + 8)?, 0).unwrap_or(0) as i64;
             if latest >= from {
                 break;
             }
-            skipped = Some((row / rows + 1) * rows);
+            skipped = Some((block / blocks + 1) * blocks);
         }
         Ok(skipped)
     }

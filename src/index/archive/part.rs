@@ -22,6 +22,9 @@ const ROW_BYTES: usize = 8 + 4 + 4 + 4 + 2;
 /// Bytes of an entry of the directory of cold blocks: u64 place, u32 bytes, u32 bound of the residuals in ns.
 const COLD_ENTRY_BYTES: usize = 8 + 4 + 4;
 
+/// Most ns by which a sum of f64 is off over the range of times.
+const QUICK_SLACK_NS: f64 = 8192.0;
+
 /// One part, mapped.
 #[derive(Debug)]
 pub struct Part {
@@ -43,6 +46,8 @@ pub struct Part {
     pub(super) starts: Blob,
     pub(super) ends: Blob,
     rates: Vec<f64>,
+    /// ns between samples by code; 0 where a rate is no time series, infinite where it is none.
+    periods_ns: Vec<f64>,
     dead_elsewhere: Blob,
     last_cold: Mutex<Option<(usize, Arc<Cold>)>>,
 }
@@ -92,6 +97,8 @@ impl Part {
         let (rows, files) = counts.ok_or_else(|| head.damaged("its head is cut [I27]"))?;
         let rates = map.lazy_blob("rates")?;
         let rates = rates.all()?.chunks_exact(8).map(|c| f64::from_bits(u64_at(c, 0).unwrap_or(0)));
+        let rates: Vec<f64> = rates.collect();
+        let period_ns = |rate: &f64| if *rate > 0.0 { 1e9 / rate } else { 0.0 };
         let part = Part {
             name: name.to_owned(),
             source: source.to_owned(),
@@ -101,7 +108,8 @@ impl Part {
             rows,
             files: Files::open(map, files)?,
             channels: Channels::open(map, rows)?,
-            rates: rates.collect(),
+            periods_ns: rates.iter().map(period_ns).collect(),
+            rates,
             pages: map.lazy_blob("rows")?,
             places: map.lazy_blob("pages")?,
             cold_places: map.lazy_blob("cold")?,
@@ -286,19 +294,27 @@ impl Part {
         Ok(cold)
     }
 
-    /// Greatest absolute residual of the ends in the cold block of a row, ns; all ones: that or more.
-    pub(super) fn bound_ns(&self, segment: usize) -> Result<u32> {
-        Ok(self.cold_entry(segment / COLD_ROWS)?.2)
+    /// Calls with those of some rows of one block of 64 that hold a sample in `[from, to)`, their starts being before
+    /// `to`. A span of no length holds its instant. Dead files do not count.
+    pub(super) fn scan(&self, rows: Range<usize>, from: i64, with: &mut impl FnMut(usize)) -> Result<()> {
+        let page = self.page(rows.start / PAGE_ROWS)?;
+        let bound_ns = self.cold_entry(rows.start / COLD_ROWS)?.2;
+        // what the arithmetic of a quick look may be off, and the residuals
+        let slack_ns = f64::from(bound_ns) + QUICK_SLACK_NS;
+        for row in rows {
+            let at = row % PAGE_ROWS;
+            let period_ns = self.periods_ns.get(usize::from(page.rate(at))).copied().unwrap_or(f64::INFINITY);
+            let latest_ns = page.start(at) as f64 + f64::from(page.npts(at)) * period_ns + slack_ns;
+            let is_quick = page.npts(at) != ESCAPE && bound_ns < u32::MAX && latest_ns < from as f64;
+            if !is_quick && self.covers((page, bound_ns), row, from)? {
+                with(row);
+            }
+        }
+        Ok(())
     }
 
-    /// Does a segment hold a sample in `[from, to)`, its start being before `to`? A span of no length holds its
-    /// instant. Dead files do not count. Start, samples and rate decide where the bound of the residuals allows it.
-    pub(super) fn covers(
-        &self,
-        (page, bound_ns): (Page<'_>, u32),
-        segment: usize,
-        from: i64,
-    ) -> Result<bool> {
+    /// Start, samples and rate decide where the bound of the residuals allows it.
+    fn covers(&self, (page, bound_ns): (Page<'_>, u32), segment: usize, from: i64) -> Result<bool> {
         let at = segment % PAGE_ROWS;
         let (start, npts, code) = (page.start(at), page.npts(at), page.rate(at));
         let rate = self.rates.get(usize::from(code)).filter(|_| code != RATE_ESCAPE && npts != ESCAPE);

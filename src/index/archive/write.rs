@@ -165,9 +165,9 @@ impl RowsWriter {
             rate: (code == RATE_ESCAPE).then_some(segment.sampling_rate),
         };
         let (start, end) = (segment.start.0, segment.end.0);
-        let residual_ns =
-            (end as u64).wrapping_sub(derived_end(start, segment.npts, segment.sampling_rate) as u64);
-        self.bound_ns = self.bound_ns.max((residual_ns as i64).unsigned_abs());
+        let derived = derived_end(start, segment.npts, segment.sampling_rate);
+        let residual_ns = (end as u64).wrapping_sub(derived as u64);
+        self.bound_ns = self.bound_ns.max(end.abs_diff(derived));
         if self.count.is_multiple_of(SPARSE_ROWS as u64) {
             self.starts.extend_from_slice(&start.to_le_bytes());
             self.ends.push(i64::MIN);
