@@ -42,6 +42,7 @@ fn fingerprints(context: &Context<'_>) -> Result<Vec<(String, u64, u128)>> {
             columns,
             ranges: vec![],
             region: None,
+            channels: vec![],
         });
         let node = Node { plan, columns: out };
         let mut hash = ContentHash::new(&node.schema());

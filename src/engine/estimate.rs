@@ -4,6 +4,7 @@
 
 use super::bind::Context;
 use super::expr::Expr;
+use super::ops::narrow::wanted_rows;
 use super::ops::prune::{Found, found};
 use super::plan::{MatchMode, Node, Plan, Scan};
 use crate::error::Result;
@@ -81,7 +82,13 @@ pub fn stored(scan: &Scan, context: &Context<'_>) -> Result<Option<Found>> {
         "sources" => whole(context.tables.snapshot.catalogue().sources.len()),
         "refusals" => whole(context.session.refusals.as_ref().map_or(0, |r| r.num_rows())),
         "files" => whole(context.tables.archive()?.counts()?.0),
-        "segments" => whole(context.tables.archive()?.counts()?.1),
+        "segments" => {
+            let archive = context.tables.archive()?;
+            let rows = archive.counts()?.1 as u64;
+            let wanted = wanted_rows(archive, scan)?;
+            let kept = wanted.map_or(rows, |w| w.iter().map(|(_, range)| range.len() as u64).sum::<u64>());
+            Some(Found { rows, kept, matching: kept as f64, ..Found::default() })
+        }
         _ => found(scan, context)?,
     })
 }
@@ -91,7 +98,7 @@ fn filtered(input: &Node, predicate: &Expr, context: &Context<'_>) -> Result<Opt
     let conditions = conjuncts(predicate);
     let (rows, known) = match &input.plan {
         Plan::Scan(scan) => {
-            let known = scan.ranges.len() + usize::from(scan.region.is_some());
+            let known = scan.ranges.len() + usize::from(scan.region.is_some()) + scan.channels.len();
             (stored(scan, context)?.map(|f| f.matching), known)
         }
         _ => (expected(input, context)?, 0),

@@ -20,7 +20,11 @@ fn collect(node: &Node, found: &mut Vec<String>) {
             if scan.region.is_some() {
                 add(format!("HEALPix cells of {}", scan.table));
             }
-            if !scan.ranges.is_empty() {
+            if scan.table == "segments" {
+                if !scan.channels.is_empty() || !scan.ranges.is_empty() {
+                    add("channels and times of segments".to_owned());
+                }
+            } else if !scan.ranges.is_empty() {
                 add(format!("block minima and maxima of {}", scan.table));
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::bind::join::conjuncts;
 use super::expr::{Area, CompareOp, Expr, Literal, Surface};
 use super::plan::{BandPlan, JoinCondition, Match, Node, OutColumn, Plan, Role, Scan};
+use super::tables::CHANNEL_COLUMNS;
 use crate::geometry::region::Region;
 use crate::lang::syntax::JoinKind;
 
@@ -57,6 +58,11 @@ fn hint(scan: &mut Scan, predicate: &Expr, columns: &[OutColumn]) {
     let mut parts = vec![];
     conjuncts(predicate.clone(), &mut parts);
     for part in parts {
+        if scan.table == "segments" && is_of_channel(&part, scan) {
+            let columns = scan.columns.clone();
+            scan.channels.push(part.renumbered(&|i| columns[i]));
+            continue;
+        }
         match part {
             Expr::Inside { lon, lat, area } => {
                 let role = |e: &Expr| match e {
@@ -88,6 +94,16 @@ fn hint(scan: &mut Scan, predicate: &Expr, columns: &[OutColumn]) {
             _ => {}
         }
     }
+}
+
+/// Does a condition look at nothing but the code of the channel and its parts? Each channel is then asked once.
+fn is_of_channel(condition: &Expr, scan: &Scan) -> bool {
+    let (mut any, mut all) = (false, true);
+    condition.columns(&mut |i| {
+        any = true;
+        all &= scan.columns.get(i).is_some_and(|&c| c < CHANNEL_COLUMNS);
+    });
+    any && all
 }
 
 /// The circle that `DISTANCE(pos, POINT(lon, lat)) < radius` keeps, on the sky.

@@ -98,6 +98,9 @@ pub struct Scan {
     pub ranges: Vec<(usize, f64, f64)>,
     /// Positions outside this region are not wanted.
     pub region: Option<Arc<Area>>,
+    /// Conditions on the parts of a channel's code alone, over the columns of `segments`: channels that do not meet
+    /// them are not wanted.
+    pub channels: Vec<Expr>,
 }
 
 /// A set function over the rows of a group.

@@ -26,6 +26,13 @@ pub const DEC: &str = "_dec";
 /// Hidden column: rank of the key, which decides between partners at equal separation.
 pub const TIE: &str = "_tie";
 
+/// So many of the first columns of `segments` tell the channel: code, network, station, location, channel.
+pub const CHANNEL_COLUMNS: usize = 5;
+/// Column of `segments`: starttime.
+pub const SEGMENT_START: usize = 5;
+/// Column of `segments`: endtime.
+pub const SEGMENT_END: usize = 6;
+
 /// One generation of the database, with what is opened once a statement.
 pub struct Tables<'a> {
     /// The generation.

@@ -332,6 +332,7 @@ fn scan(info: &TableInfo, source: Option<String>) -> Node {
         columns: (0..info.columns.len()).collect(),
         ranges: vec![],
         region: None,
+        channels: vec![],
     });
     Node { plan, columns: info.columns.clone() }
 }

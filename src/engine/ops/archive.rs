@@ -12,8 +12,10 @@ use arrow_array::{
 };
 use rayon::prelude::*;
 
+use super::narrow::wanted_rows;
 use crate::engine::bind::Context;
 use crate::engine::expr::arrow_error;
+use crate::engine::plan::Scan;
 use crate::engine::tables::{built_in_schema, shown_bytes};
 use crate::error::{Error, Result};
 use crate::index::archive::{Archive, FileReader, Part};
@@ -141,8 +143,9 @@ struct Living {
     segment: time::Segment,
 }
 
-/// Rows of `segments`, by code, start, path and offset. Texts that many rows share are made once and taken by number.
-pub fn segments(archive: &Archive) -> Result<Batch> {
+/// Rows of `segments`, by code, start, path and offset; with a scan only those that its hints leave. Texts that many
+/// rows share are made once and taken by number.
+pub fn segments(archive: &Archive, scan: Option<&Scan>) -> Result<Batch> {
     let parts = &archive.parts;
     let mut channels: Vec<&(ChannelCode, String)> = vec![];
     let (mut codes, mut first_channel) = (vec![], vec![]);
@@ -153,9 +156,7 @@ pub fn segments(archive: &Archive) -> Result<Batch> {
             codes.push(part.code_text(channel)?);
         }
     }
-    let first_file = firsts(parts.iter().map(Part::file_count));
-    let (paths, path_ranks) = all_paths(archive)?;
-    let rows = living(archive, (&codes, &first_channel), (&first_file, &path_ranks))?;
+    let (rows, paths) = living(archive, scan, (&codes, &first_channel))?;
     let numbers = |of: &(dyn Fn(&Living) -> u32 + Sync)| -> UInt32Array {
         rows.par_iter().map(of).collect::<Vec<u32>>().into()
     };
@@ -163,11 +164,7 @@ pub fn segments(archive: &Archive) -> Result<Batch> {
     let taken = |texts: StringArray, rows: &UInt32Array| {
         arrow_select::take::take(&texts, rows, None).map_err(arrow_error)
     };
-    // A whole identifier that is no FDSN one has no parts.
-    let part_of_code = |pick: fn(&ChannelCode) -> &String| -> StringArray {
-        let texts = channels.iter().map(|c| &c.0);
-        texts.map(|code| Some(pick(code).as_str()).filter(|_| *code != ChannelCode::default())).collect()
-    };
+    let part_of_code = |pick| code_parts(&channels, pick);
     let sources = parts.iter().map(|p| Some(p.source.as_str())).collect::<StringArray>();
     let int =
         |of: fn(&time::Segment) -> i64| rows.par_iter().map(|row| of(&row.segment)).collect::<Vec<i64>>();
@@ -194,6 +191,12 @@ pub fn segments(archive: &Archive) -> Result<Batch> {
     Batch::try_new(built_in_schema("segments").arrow(), columns).map_err(arrow_error)
 }
 
+/// One part of the code of each channel. A whole identifier that is no FDSN one has no parts.
+pub(super) fn code_parts(channels: &[&(ChannelCode, String)], pick: fn(&ChannelCode) -> &String) -> StringArray {
+    let texts = channels.iter().map(|c| &c.0);
+    texts.map(|code| Some(pick(code).as_str()).filter(|_| *code != ChannelCode::default())).collect()
+}
+
 /// Where the things of each part begin when those of all parts are numbered through.
 fn firsts(counts: impl Iterator<Item = usize>) -> Vec<u32> {
     let before = |next: &mut u32, n: usize| {
@@ -204,45 +207,56 @@ fn firsts(counts: impl Iterator<Item = usize>) -> Vec<u32> {
     counts.scan(0, before).collect()
 }
 
-/// Paths of all files of all parts, and their ranks by path and source; without ranks where the order is that.
-fn all_paths(archive: &Archive) -> Result<(StringArray, Vec<u32>)> {
-    let chunks: Vec<Vec<Vec<u8>>> = chunks_of(archive, Part::file_count)
+/// Paths as raw bytes, and the source of each.
+type Paths<'a> = Vec<(Vec<u8>, &'a str)>;
+
+/// Of all files of all parts.
+fn all_paths(archive: &Archive) -> Result<Paths<'_>> {
+    let chunks: Vec<Paths<'_>> = chunks_of(archive, Part::file_count)
         .into_par_iter()
         .map(|(number, range)| {
+            let part = &archive.parts[number];
             let mut paths = Vec::with_capacity(range.len());
-            each_file(&archive.parts[number], range, |files, _| {
-                paths.extend(files.current().map(|c| c.1.to_vec()));
+            each_file(part, range, |files, _| {
+                paths.extend(files.current().map(|c| (c.1.to_vec(), part.source.as_str())));
                 Ok(())
             })?;
             Ok(paths)
         })
         .collect::<Result<_>>()?;
-    let paths: Vec<&Vec<u8>> = chunks.iter().flatten().collect();
-    let shown = StringArray::from_iter_values(paths.iter().map(|p| shown_bytes(p)));
-    if paths.is_sorted() {
-        return Ok((shown, vec![]));
-    }
-    let sources: Vec<&str> =
-        archive.parts.iter().flat_map(|p| std::iter::repeat_n(p.source.as_str(), p.file_count())).collect();
-    let mut order: Vec<u32> = (0..paths.len() as u32).collect();
-    order.par_sort_by_key(|&at| (paths[at as usize], sources[at as usize]));
-    let mut ranks = vec![0; order.len()];
-    order.iter().enumerate().for_each(|(rank, &at)| ranks[at as usize] = rank as u32);
-    Ok((shown, ranks))
+    Ok(chunks.into_iter().flatten().collect())
 }
 
-/// The living segments in the order of the table. Those of one part lie in it already.
+/// Of the files that rows name, which are numbered anew.
+fn named_paths<'a>(archive: &'a Archive, rows: &mut [Living]) -> Result<Paths<'a>> {
+    let mut places: Vec<(u32, u32)> = rows.iter().map(|row| (row.part, row.file)).collect();
+    places.sort_unstable();
+    places.dedup();
+    for row in rows {
+        row.file = places.binary_search(&(row.part, row.file)).map_or(0, |at| at as u32);
+    }
+    let path = |(part, file): &(u32, u32)| {
+        let part = &archive.parts[*part as usize];
+        Ok((part.path(*file)?, part.source.as_str()))
+    };
+    places.iter().map(path).collect()
+}
+
+/// The living segments that the scan wants, in the order of the table, and the paths that their files number.
 fn living(
     archive: &Archive,
+    scan: Option<&Scan>,
     (codes, first_channel): (&[String], &[u32]),
-    (first_file, path_ranks): (&[u32], &[u32]),
-) -> Result<Vec<Living>> {
+) -> Result<(Vec<Living>, StringArray)> {
     let mut sorted: Vec<&String> = codes.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
     let ranks: Vec<u32> =
         codes.iter().map(|c| sorted.binary_search(&c).map_or(0, |rank| rank as u32)).collect();
-    let chunks: Vec<Vec<Living>> = chunks_of(archive, Part::segment_count)
+    let narrowed = scan.map(|scan| wanted_rows(archive, scan)).transpose()?.flatten();
+    let is_narrowed = narrowed.is_some();
+    let chunks: Vec<Vec<Living>> = narrowed
+        .unwrap_or_else(|| chunks_of(archive, Part::segment_count))
         .into_par_iter()
         .map(|(number, range)| {
             let part = &archive.parts[number];
@@ -250,7 +264,7 @@ fn living(
             part.each_segment(range, |_, file, segment| {
                 if part.is_alive(file) {
                     let rank = ranks[(first_channel[number] + segment.stream) as usize];
-                    rows.push(Living { rank, file: first_file[number] + file, part: number as u32, segment });
+                    rows.push(Living { rank, file, part: number as u32, segment });
                 }
                 Ok(())
             })?;
@@ -258,12 +272,22 @@ fn living(
         })
         .collect::<Result<_>>()?;
     let mut rows: Vec<Living> = chunks.into_iter().flatten().collect();
-    let file = |row: &Living| path_ranks.get(row.file as usize).copied().unwrap_or(row.file);
-    let order = |row: &Living| (row.rank, row.segment.start, file(row), row.segment.byte_offset);
-    if !rows.is_sorted_by_key(order) {
-        rows.par_sort_by_key(order);
+    let paths = if is_narrowed {
+        named_paths(archive, &mut rows)?
+    } else {
+        let first_file = firsts(archive.parts.iter().map(Part::file_count));
+        rows.par_iter_mut().for_each(|row| row.file += first_file[row.part as usize]);
+        all_paths(archive)?
+    };
+    let order = |row: &Living| {
+        let path = paths.get(row.file as usize);
+        (row.rank, row.segment.start, path, row.segment.byte_offset)
+    };
+    if !rows.is_sorted_by(|a, b| order(a) <= order(b)) {
+        rows.par_sort_by(|a, b| order(a).cmp(&order(b)));
     }
-    Ok(rows)
+    let shown = StringArray::from_iter_values(paths.iter().map(|p| shown_bytes(&p.0)));
+    Ok((rows, shown))
 }
 
 /// Every quality letter, then every publication version of miniSEED 3.

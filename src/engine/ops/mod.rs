@@ -10,6 +10,7 @@ pub mod hash;
 pub mod hash_join;
 pub mod join;
 pub mod matching;
+pub mod narrow;
 pub mod merge;
 pub mod pair;
 pub mod pieces;

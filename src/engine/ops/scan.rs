@@ -38,7 +38,7 @@ pub fn scan<'a>(plan: &'a Scan, node: &Node, context: &'a Context<'a>) -> Result
         "sources" => Some(context.tables.sources()?),
         "refusals" => Some(context.session.refusals.clone().unwrap_or_else(|| refusals_schema().empty())),
         "files" => Some(archive::files(context.tables.archive()?)?),
-        "segments" => Some(archive::segments(context.tables.archive()?)?),
+        "segments" => Some(archive::segments(context.tables.archive()?, Some(plan))?),
         _ => None,
     };
     if let Some(batch) = whole {

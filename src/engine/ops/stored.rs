@@ -19,7 +19,7 @@ use crate::model::time::Time;
 /// Looks up segments by station and reads their records.
 pub struct StoredWaveforms<'a> {
     archive: &'a Archive,
-    /// Segments of each station, by start; place of the part and row in it.
+    /// Channels of each station.
     by_station: HashMap<&'a str, Vec<Entry>>,
     /// Files that were read last, with the records that were decoded last.
     open: Mutex<Vec<OpenFile>>,
@@ -43,14 +43,11 @@ const OPEN_FILES: usize = 32;
 /// Decoded records that are kept of each.
 const DECODED_RECORDS: usize = 32;
 
+/// A channel of a part.
 #[derive(Clone, Copy)]
 struct Entry {
     part: u32,
-    row: u32,
-    start: Time,
-    end: Time,
-    /// The latest end among this entry and those before it: where a search may stop.
-    reach: Time,
+    channel: u32,
 }
 
 impl<'a> StoredWaveforms<'a> {
@@ -61,25 +58,9 @@ impl<'a> StoredWaveforms<'a> {
     pub fn new(archive: &'a Archive) -> Result<Self> {
         let mut by_station: HashMap<&str, Vec<Entry>> = HashMap::new();
         for (number, part) in archive.parts.iter().enumerate() {
-            let channels = part.channels()?;
-            part.each_segment(0..part.segment_count(), |row, file, segment| {
-                let is_series = segment.sampling_rate > 0.0 && part.state(file)? != "no_time";
-                let channel = channels.get(segment.stream as usize);
-                let Some((code, _)) = channel.filter(|_| part.is_alive(file) && is_series) else {
-                    return Ok(());
-                };
-                let (start, end) = (segment.start, segment.end);
-                let entry = Entry { part: number as u32, row: row as u32, start, end, reach: end };
+            for (channel, (code, _)) in part.channels()?.iter().enumerate() {
+                let entry = Entry { part: number as u32, channel: channel as u32 };
                 by_station.entry(code.station.as_str()).or_default().push(entry);
-                Ok(())
-            })?;
-        }
-        for entries in by_station.values_mut() {
-            entries.sort_by_key(|e| (e.start, e.end, e.part, e.row));
-            let mut reach = Time(i64::MIN);
-            for entry in entries {
-                reach = reach.max(entry.end);
-                entry.reach = reach;
             }
         }
         let open = Mutex::new(vec![]);
@@ -192,31 +173,34 @@ fn preference(segment: &Segment) -> (u8, u8, u64) {
 
 impl Waveforms for StoredWaveforms<'_> {
     fn find(&self, network: Option<&str>, station: &str, span: (Time, Time)) -> Result<Vec<Stretch>> {
-        let entries = self.by_station.get(station).map_or(&[][..], |v| v.as_slice());
-        // Entries before `first` all end before the span; behind `last` all start after it.
-        let first = entries.partition_point(|e| e.reach <= span.0);
-        let last = entries.partition_point(|e| e.start <= span.1);
         let mut found = vec![];
-        for entry in entries.get(first..last).unwrap_or_default().iter().filter(|e| e.end > span.0) {
-            let (part, row) = (self.part(entry.part)?, entry.row as usize);
-            let segment = part.segment(row)?;
-            let code = part.channels()?.get(segment.stream as usize).map(|c| c.0.clone()).unwrap_or_default();
+        for entry in self.by_station.get(station).into_iter().flatten() {
+            let part = self.part(entry.part)?;
+            let code = part.channels()?.get(entry.channel as usize).map(|c| c.0.clone()).unwrap_or_default();
             if network.is_some_and(|n| n != code.network) {
                 continue;
             }
-            let file = part.file_of(row)?;
-            let path = part.path(file)?;
-            let stretch = Stretch {
-                code,
-                start: segment.start,
-                end: segment.end,
-                npts: segment.npts,
-                sampling_rate_hz: segment.sampling_rate,
-                path: Arc::from(path_of(part, &path)),
-                row: u64::from(entry.part) << 32 | u64::from(entry.row),
-            };
-            let order = (std::cmp::Reverse(preference(&segment)), path, entry.start);
-            found.push((order, stretch));
+            let mut rows = vec![];
+            let run = part.run(entry.channel as usize)?;
+            part.covering(&run, (span.0.0, span.1.0.saturating_add(1)), |row| rows.push(row))?;
+            for row in rows {
+                let (segment, file) = (part.segment(row)?, part.file_of(row)?);
+                if segment.sampling_rate <= 0.0 || part.state(file)? == "no_time" {
+                    continue;
+                }
+                let path = part.path(file)?;
+                let stretch = Stretch {
+                    code: code.clone(),
+                    start: segment.start,
+                    end: segment.end,
+                    npts: segment.npts,
+                    sampling_rate_hz: segment.sampling_rate,
+                    path: Arc::from(path_of(part, &path)),
+                    row: u64::from(entry.part) << 32 | row as u64,
+                };
+                let order = (std::cmp::Reverse(preference(&segment)), path, segment.start);
+                found.push((order, stretch));
+            }
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(found.into_iter().map(|(_, stretch)| stretch).collect())
@@ -239,12 +223,10 @@ impl Waveforms for StoredWaveforms<'_> {
     }
 
     fn networks(&self, station: &str) -> Result<Vec<String>> {
-        let entries = self.by_station.get(station).map_or(&[][..], |v| v.as_slice());
         let mut networks = vec![];
-        for entry in entries {
+        for entry in self.by_station.get(station).into_iter().flatten() {
             let part = self.part(entry.part)?;
-            let channel = part.channel_of(entry.row as usize)?;
-            networks.extend(part.channels()?.get(channel).map(|c| c.0.network.clone()));
+            networks.extend(part.channels()?.get(entry.channel as usize).map(|c| c.0.network.clone()));
         }
         networks.sort();
         networks.dedup();

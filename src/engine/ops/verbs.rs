@@ -82,6 +82,7 @@ pub fn built_in(table: &str, context: &Context<'_>) -> Result<Batch> {
         columns: (0..info.columns.len()).collect(),
         ranges: vec![],
         region: None,
+        channels: vec![],
     });
     collect_one(&Node { plan, columns: info.columns }, context)
 }

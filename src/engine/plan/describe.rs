@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{JoinCondition, Match, Plan, Scan};
 use crate::engine::expr::Surface;
+use crate::engine::tables::{SEGMENT_END, SEGMENT_START};
 use crate::lang::syntax::JoinKind;
 use crate::model::table::Batch;
 
@@ -99,7 +100,11 @@ fn describe_scan(scan: &Scan) -> String {
     if scan.region.is_some() {
         text.push_str(", HEALPix cells of the region");
     }
-    if !scan.ranges.is_empty() {
+    if scan.table == "segments" {
+        text.push_str(if scan.channels.is_empty() { "" } else { ", channels by their codes" });
+        let is_time = |r: &(usize, f64, f64)| matches!(r.0, SEGMENT_START | SEGMENT_END);
+        text.push_str(if scan.ranges.iter().any(is_time) { ", time index" } else { "" });
+    } else if !scan.ranges.is_empty() {
         let _ = write!(text, ", {} ranges on block minima and maxima", scan.ranges.len());
     }
     text

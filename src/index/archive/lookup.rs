@@ -51,8 +51,12 @@ pub struct Hit {
 }
 
 impl Part {
-    /// Calls with the rows of living segments of a channel that hold a sample in `[from, to)`, by start.
-    fn covering(&self, run: &Range<usize>, span: (i64, i64), mut with: impl FnMut(usize)) -> Result<()> {
+    /// Calls with the rows of living segments of a channel that hold a sample in `[from, to)`, by start; `run` is
+    /// that of the channel.
+    ///
+    /// # Errors
+    /// `Damaged`.
+    pub fn covering(&self, run: &Range<usize>, span: (i64, i64), mut with: impl FnMut(usize)) -> Result<()> {
         let (from, to) = span;
         let end = self.first_start_from(run, to)?;
         let ends = Ends::of(self)?;
