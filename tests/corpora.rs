@@ -109,12 +109,10 @@ fn ours(path: &Path, scan: &Scan, is_decoded: bool) -> Vec<Told> {
         let stream = &scan.streams[segment.stream as usize];
         let code = &stream.code;
         let records: Vec<Record> = segment.records.iter().map(|&i| scan.records[i as usize]).collect();
-        let mut place = 0_u64;
         let mut check = 0.0;
         let pieces = if is_decoded { waveform::read(path, &records).ok() } else { None };
-        for sample in pieces.iter().flatten().flat_map(|p| &p.samples) {
+        for (place, sample) in pieces.iter().flatten().flat_map(|p| &p.samples).enumerate() {
             check += sample * (place % 97 + 1) as f64;
-            place += 1;
         }
         Told {
             code: [&code.network, &code.station, &code.location, &code.channel].map(Clone::clone),

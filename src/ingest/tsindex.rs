@@ -7,9 +7,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::compact::{archive_table, publish_part};
 use super::import::{Existing, Imported, SIGNATURE, Standing, absolute, counted, default_name, register};
 use super::import::{signature, spelled, standing};
-use super::compact::{archive_table, publish_part};
 use super::refresh::now_ns;
 use super::walk;
 use crate::error::{Error, Result};

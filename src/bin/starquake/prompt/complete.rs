@@ -157,7 +157,13 @@ impl Place<'_> {
                 () if has("WAVEFORMS") && has("IMPORT") => owned(&["tsindex"]),
                 () if has("EVENTS") && has("IMPORT") => owned(EVENT_FORMATS),
                 () if has("STATIONS") && has("IMPORT") => owned(STATION_FORMATS),
-                () => Some(FORMATS.iter().map(|f| f.1.to_owned()).chain(["hypodd", "tsindex"].map(str::to_owned)).collect()),
+                () => Some(
+                    FORMATS
+                        .iter()
+                        .map(|f| f.1.to_owned())
+                        .chain(["hypodd", "tsindex"].map(str::to_owned))
+                        .collect(),
+                ),
             };
         }
         if previous.is("AS") && self.is_in_cast() {
