@@ -1,5 +1,6 @@
 //! Lookups in a waveform index of 10^7 segments: opening it, one channel and window, a million windows at once, and
 //! bytes for each segment, file and record. `cargo bench --bench lookup [-- SEGMENTS]`.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Instant;
 

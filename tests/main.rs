@@ -39,14 +39,22 @@ mod adql;
 /// The language: every statement of the design parses, every wrong one is refused at its place.
 mod queries;
 
+/// COPY of segments into miniSEED and SAC, byte for byte and sample for sample.
+mod copying;
+/// Real files nobody here wrote: what every reader of the field finds in them, and we.
+mod corpora;
 /// Correlation: the real Ridgecrest pair through the whole program.
 mod correlate;
 /// Files that grow, sealed directories, `watch`.
 mod growth;
+/// The tsindex of mseedindex, out and in, and ObsPy's client on it.
+mod interchange;
 /// Joins, matches and subqueries against the plain evaluation of their conditions.
 mod joins;
 /// Faults of data and of scripts, as a user is told of them.
 mod messages;
+/// Damaged waveform files.
+mod mutants;
 /// Hints and pruning never change an answer.
 mod optimizer;
 /// The language, statement by statement, against golden answers.
@@ -55,14 +63,6 @@ mod semantics;
 mod sky;
 /// Threads and memory change no answer; what does not fit is refused by name.
 mod threads;
-/// COPY of segments into miniSEED and SAC, byte for byte and sample for sample.
-mod copying;
-/// Real files nobody here wrote: what every reader of the field finds in them, and we.
-mod corpora;
-/// The tsindex of mseedindex, out and in, and ObsPy's client on it.
-mod interchange;
-/// Damaged waveform files.
-mod mutants;
 /// Waveform archives: import, refresh, gaps, against libmseed and ObsPy truth.
 mod waveforms;
 

@@ -6,8 +6,8 @@ use starquake::lang::lex::RESERVED;
 use starquake::model::time::Time;
 
 use crate::args::{
-    Channels, Command, CopyArgs, CoverageArgs, FetchArgs, FilesArgs, GapsArgs, ImportArgs, ImportKind, RefreshArgs,
-    Selection, Times,
+    Channels, Command, CopyArgs, CoverageArgs, FetchArgs, FilesArgs, GapsArgs, ImportArgs, ImportKind,
+    RefreshArgs, Selection, Times,
 };
 use crate::bulk::{self, Group};
 

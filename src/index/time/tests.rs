@@ -300,8 +300,12 @@ mod generated {
     #[test]
     fn midnight_rates_of_zero_and_tolerance() {
         let at = |text: &str| Time::parse(text).unwrap();
-        let interval =
-            |from: &str, to: &str, rate: f64| Interval { start: at(from), end: at(to), sampling_rate: rate, drift_s: 0.0 };
+        let interval = |from: &str, to: &str, rate: f64| Interval {
+            start: at(from),
+            end: at(to),
+            sampling_rate: rate,
+            drift_s: 0.0,
+        };
         let day1 = interval("2024-01-01", "2024-01-02", 100.0);
         let day2 = interval("2024-01-02T00:00:00.004", "2024-01-03", 100.0);
         assert_eq!(gaps(&[day1, day2], 0.5, None), []);
@@ -310,7 +314,13 @@ mod generated {
         assert_eq!(gaps(&[day1, day2, log], 0.5, None), []);
         let whole = (at("2024-01-01"), at("2024-01-04"));
         let end = gaps(&[day1, day2, log], 0.5, Some(whole));
-        let want = Gap { start: day2.end, end: whole.1, samples: 8_640_000.0, sampling_rate: 100.0, is_drift: false };
+        let want = Gap {
+            start: day2.end,
+            end: whole.1,
+            samples: 8_640_000.0,
+            sampling_rate: 100.0,
+            is_drift: false,
+        };
         assert_eq!(end, [want]);
         let none = Gap { start: whole.0, end: whole.1, samples: 0.0, sampling_rate: 0.0, is_drift: false };
         assert_eq!(gaps(&[log], 0.5, Some(whole)), [none]);

@@ -15,7 +15,8 @@ impl Sealed {
             return Ok(Sealed::default());
         }
         let pattern = |pattern: &str| {
-            let names: Vec<String> = pattern.trim().trim_end_matches('/').split('/').map(str::to_owned).collect();
+            let names: Vec<String> =
+                pattern.trim().trim_end_matches('/').split('/').map(str::to_owned).collect();
             match names.iter().find(|n| matches!(n.as_str(), "" | "." | "..") || n.contains('[')) {
                 Some(name) if name.contains('[') => {
                     Err("`[` is no wildcard here (`*` any run, `?` one character, `,` a list)".to_owned())
@@ -36,7 +37,8 @@ impl Sealed {
     pub fn matches(&self, directory: &[u8]) -> bool {
         self.patterns.iter().any(|pattern| {
             let mut names = directory.split(|b| *b == b'/');
-            pattern.iter().all(|p| names.next().is_some_and(|n| wildcard(p.as_bytes(), n))) && names.next().is_none()
+            pattern.iter().all(|p| names.next().is_some_and(|n| wildcard(p.as_bytes(), n)))
+                && names.next().is_none()
         })
     }
 }

@@ -46,8 +46,16 @@ fn lists_in_byte_order_and_survives_loops() -> io::Result<()> {
     plant(root)?;
     let found = all(root, &root.join("z/../db.sqk"), "")?;
     let want = [
-        "a", "a-link link", "b-1", "b/c/2", "b/loop link", "dangling dangling", "z/db link", "a-link below",
-        "b/loop below", "z/db below",
+        "a",
+        "a-link link",
+        "b-1",
+        "b/c/2",
+        "b/loop link",
+        "dangling dangling",
+        "z/db link",
+        "a-link below",
+        "b/loop below",
+        "z/db below",
     ];
     assert_eq!(shown(&found), want);
     assert_eq!(count_files(root, &root.join("db.sqk"))?, 7, "a, b-1, 2, and four links by name");
@@ -68,8 +76,16 @@ fn a_directory_behind_two_links_is_walked_once() -> io::Result<()> {
     std::os::unix::fs::symlink(&disk, root.join("m/x"))?;
     std::os::unix::fs::symlink(root.join("m"), disk.join("back"))?;
     let found = all(&root, &root.join("nothing"), "")?;
-    let want =
-        ["m/x link", "y link", "m/x below", "m/x/1", "m/x/back link", "m/x/sub/2", "m/x/back below", "y below"];
+    let want = [
+        "m/x link",
+        "y link",
+        "m/x below",
+        "m/x/1",
+        "m/x/back link",
+        "m/x/sub/2",
+        "m/x/back below",
+        "y below",
+    ];
     assert_eq!(shown(&found), want);
     Ok(())
 }
