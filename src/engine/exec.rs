@@ -9,7 +9,7 @@ use arrow_schema::Schema as ArrowSchema;
 use super::bind::Context;
 use super::budget::batch_bytes;
 use super::expr::{Expr, arrow_error};
-use super::ops::{aggregate, apply, archive, hash_join, join, matching, relate, scan, sort};
+use super::ops::{aggregate, apply, hash_join, join, matching, relate, scan, sort, timeline};
 use super::plan::{Node, Plan};
 use super::stream::{Tasks, in_order, ready, then};
 use crate::error::{Error, Result};
@@ -127,12 +127,12 @@ fn start<'a>(node: &'a Node, context: &'a Context<'a>) -> Result<Rows<'a>> {
         Plan::Gaps { codes, during, longer_ns, tolerance_samples, drift_samples } => {
             let archive = context.tables.archive()?;
             let bounds = Bounds { tolerance_samples: *tolerance_samples, drift_samples: *drift_samples };
-            let batch = archive::gaps(archive, (codes, *during), (*longer_ns, bounds), context)?;
+            let batch = timeline::gaps(archive, (codes, *during), (*longer_ns, bounds), context)?;
             Ok(chunks(batch))
         }
         Plan::Coverage { codes, during, bin_ns } => {
             let archive = context.tables.archive()?;
-            Ok(chunks(archive::coverage(archive, (codes, *during), *bin_ns, context)?))
+            Ok(chunks(timeline::coverage(archive, (codes, *during), *bin_ns, context)?))
         }
         Plan::Pairs { .. } | Plan::Correlate { .. } | Plan::Variability { .. } => {
             Ok(chunks(super::ops::verbs::run(node, context)?))

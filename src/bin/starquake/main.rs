@@ -21,6 +21,7 @@ mod shells;
 mod signal;
 mod statement;
 mod style;
+mod values;
 mod watch;
 
 use std::ffi::OsString;

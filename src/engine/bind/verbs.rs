@@ -6,7 +6,7 @@ use super::source::later;
 use super::value::Bound;
 use super::{Binder, arith};
 use crate::engine::expr::{Expr, Literal};
-use crate::engine::ops::{archive, variability};
+use crate::engine::ops::{timeline, variability};
 use crate::engine::plan::{BandPlan, Node, OutColumn, Plan, Role};
 use crate::engine::scope::Scope;
 use crate::error::{Diagnostic, Error, Result, Span};
@@ -44,7 +44,7 @@ impl Binder<'_> {
                     tolerance_samples,
                     drift_samples: self.samples(drift.as_ref(), ("DRIFT", drift_default))?,
                 };
-                Ok((Node { plan, columns: columns_of(archive::gaps_schema()) }, "gaps".to_owned()))
+                Ok((Node { plan, columns: columns_of(timeline::gaps_schema()) }, "gaps".to_owned()))
             }
             Verb::Coverage { codes, during, by } => {
                 let bin_ns = self.duration(by.as_ref(), ("the bin of COVERAGE", "d"))?;
@@ -56,7 +56,7 @@ impl Binder<'_> {
                     during: self.during(during.as_ref())?,
                     bin_ns,
                 };
-                Ok((Node { plan, columns: columns_of(archive::coverage_schema()) }, "coverage".to_owned()))
+                Ok((Node { plan, columns: columns_of(timeline::coverage_schema()) }, "coverage".to_owned()))
             }
             Verb::Variability(verb) => Ok((self.variability(verb)?, "variability".to_owned())),
             Verb::Pairs { source, options } => Ok((self.pairs(source, options, span)?, "pairs".to_owned())),

@@ -21,6 +21,7 @@ pub mod scan;
 pub mod selected;
 pub mod sort;
 pub mod stored;
+pub mod timeline;
 pub mod variability;
 pub mod verbs;
 pub mod window;

@@ -101,6 +101,9 @@ pub fn gaps(intervals: &[Interval], tolerance_samples: f64, during: Option<(Time
     found
 }
 
+/// Steps up to this are those of a clock, as in stored segments; longer ones that the query tolerates are forgiven.
+const ABUTS_SAMPLES: f64 = 0.5;
+
 /// Where the clock of a channel has drifted off: the times at which the steps since the last gap or drift, inside
 /// segments and between those that abut, add up to more than the bound. The row spans from when the next sample was
 /// due to when it came, whichever is earlier. Intervals are sorted by start; where copies overlap the one that
@@ -126,10 +129,11 @@ pub fn drifts(intervals: &[Interval], bounds: Bounds, during: Option<(Time, Time
             continue;
         }
         let step_s = reach.map_or(f64::INFINITY, |r| next.start.seconds_since(r.end));
-        if (step_s * next.sampling_rate).abs() <= bounds.tolerance_samples {
+        let step_samples = (step_s * next.sampling_rate).abs();
+        if step_samples <= bounds.tolerance_samples.min(ABUTS_SAMPLES) {
             sum_s += step_s;
             check(&mut sum_s, next.start, next.sampling_rate);
-        } else {
+        } else if step_samples > bounds.tolerance_samples {
             sum_s = 0.0;
         }
         sum_s += next.drift_s;

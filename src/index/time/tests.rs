@@ -117,8 +117,10 @@ fn every_file_of_the_tree_has_a_state() {
             assert!(readable, "{name}: {scan:?}");
         } else {
             let reason = scan.reason.is_some() && scan.bad_offset.is_some();
+            // of three records with broken chains the last says all that is needed before it breaks
+            let is_partly = scan.state == State::Partly && name.ends_with("invalid-blockette-offsets.mseed2");
             assert!(
-                scan.state == State::Other || (scan.state == State::Unreadable && reason),
+                scan.state == State::Other || ((scan.state == State::Unreadable || is_partly) && reason),
                 "{name}: {scan:?}"
             );
             if scan.state != State::Other || scan.reason.is_some() {
