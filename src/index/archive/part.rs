@@ -8,7 +8,7 @@ use super::channels::Channels;
 use super::cold::{COLD_ROWS, Cold, ESCAPE, MapPlace, RATE_ESCAPE};
 use super::files::{FileReader, Files, decode_dead};
 use super::write::derived_end;
-use super::{FileRow, PAGE_ROWS, PART_VERSION, SegmentRow, code_text};
+use super::{FileRow, PAGE_ROWS, PART_VERSION, SPARSE_ROWS, SegmentRow, code_text};
 use crate::error::{Error, Result};
 use crate::format::waveform::Record;
 use crate::index::columns::{u32_at, u64_at};
@@ -52,7 +52,7 @@ pub struct Part {
     last_cold: Mutex<Option<(usize, Arc<Cold>)>>,
 }
 
-/// Up to 2048 rows as columns.
+/// Up to 2048 rows: 64 by 64 as columns, so that a lookup stays within one page of the memory.
 #[derive(Clone, Copy)]
 pub(super) struct Page<'a> {
     bytes: &'a [u8],
@@ -60,24 +60,35 @@ pub(super) struct Page<'a> {
 }
 
 impl Page<'_> {
+    /// First byte of the 64 rows around a row, how many of them there are, and which of them it is.
+    fn group(&self, at: usize) -> (usize, usize, usize) {
+        let first = at / SPARSE_ROWS * SPARSE_ROWS;
+        (first * ROW_BYTES, SPARSE_ROWS.min(self.rows.saturating_sub(first)), at - first)
+    }
+
     pub(super) fn start(&self, at: usize) -> i64 {
-        u64_at(self.bytes, 8 * at).unwrap_or(0) as i64
+        let (group, _, at) = self.group(at);
+        u64_at(self.bytes, group + 8 * at).unwrap_or(0) as i64
     }
 
     fn npts(&self, at: usize) -> u32 {
-        u32_at(self.bytes, 8 * self.rows + 4 * at).unwrap_or(0)
+        let (group, rows, at) = self.group(at);
+        u32_at(self.bytes, group + 8 * rows + 4 * at).unwrap_or(0)
     }
 
     fn file(&self, at: usize) -> u32 {
-        u32_at(self.bytes, 12 * self.rows + 4 * at).unwrap_or(0)
+        let (group, rows, at) = self.group(at);
+        u32_at(self.bytes, group + 12 * rows + 4 * at).unwrap_or(0)
     }
 
     fn offset(&self, at: usize) -> u32 {
-        u32_at(self.bytes, 16 * self.rows + 4 * at).unwrap_or(0)
+        let (group, rows, at) = self.group(at);
+        u32_at(self.bytes, group + 16 * rows + 4 * at).unwrap_or(0)
     }
 
     fn rate(&self, at: usize) -> u16 {
-        let place = 20 * self.rows + 2 * at;
+        let (group, rows, at) = self.group(at);
+        let place = group + 20 * rows + 2 * at;
         let bytes = self.bytes.get(place..place + 2).and_then(|b| b.try_into().ok());
         bytes.map_or(0, u16::from_le_bytes)
     }

@@ -115,14 +115,24 @@ pub(super) fn derived_end(start: i64, npts: u64, rate: f64) -> i64 {
     sample_time(crate::model::time::Time(start), npts, rate).0
 }
 
-/// The columns of a page.
+/// A page in the making.
 #[derive(Default)]
 struct Page {
+    /// Groups of 64 rows that are complete.
+    groups: Vec<u8>,
     start: Vec<u8>,
     npts: Vec<u8>,
     file: Vec<u8>,
     offset: Vec<u8>,
     rate: Vec<u8>,
+}
+
+impl Page {
+    fn end_group(&mut self) {
+        for column in [&mut self.start, &mut self.npts, &mut self.file, &mut self.offset, &mut self.rate] {
+            self.groups.append(column);
+        }
+    }
 }
 
 /// Writes pages, cold blocks and record maps, and keeps where they are.
@@ -184,6 +194,9 @@ impl RowsWriter {
             out.write(map)?;
         }
         self.count += 1;
+        if self.count.is_multiple_of(SPARSE_ROWS as u64) {
+            self.page.end_group();
+        }
         if self.cold.len() == COLD_ROWS {
             self.flush_cold(out, packer)?;
         }
@@ -217,17 +230,15 @@ impl RowsWriter {
 
     fn flush_page(&mut self, out: &mut SegmentStream<'_>) -> Result<()> {
         self.pages.extend_from_slice(&out.position().to_le_bytes());
-        let page = &mut self.page;
-        for column in [&mut page.start, &mut page.npts, &mut page.file, &mut page.offset, &mut page.rate] {
-            out.write(column)?;
-            column.clear();
-        }
+        self.page.end_group();
+        out.write(&self.page.groups)?;
+        self.page.groups.clear();
         Ok(())
     }
 
     fn finish(mut self, out: &mut SegmentStream<'_>, packer: &mut Packer) -> Result<()> {
         self.flush_cold(out, packer)?;
-        if !self.page.start.is_empty() {
+        if !self.count.is_multiple_of(PAGE_ROWS as u64) {
             self.flush_page(out)?;
         }
         out.blob("pages", &self.pages)?;
