@@ -28,7 +28,7 @@ pub const MANIFEST_BYTES: u64 = 1 << 30;
 pub const MANIFEST_CACHE_BYTES: usize = 8 << 20;
 
 /// Bytes read from a waveform file at a time.
-pub const READ_BLOCK_BYTES: usize = 1 << 20;
+pub const READ_BLOCK_BYTES: usize = 256 << 10;
 /// Waveform files whose rows are committed together.
 pub const REFRESH_BATCH_FILES: usize = 4096;
 /// Memory of the rows of waveform files that are committed together, in bytes: beyond it they are committed earlier.

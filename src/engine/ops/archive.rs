@@ -6,23 +6,18 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::{
-    ArrayRef, DurationNanosecondArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
-    UInt32Array,
-};
+use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampNanosecondArray, UInt32Array};
 use rayon::prelude::*;
 
 use super::narrow::wanted_rows;
-use crate::engine::bind::Context;
 use crate::engine::expr::arrow_error;
 use crate::engine::plan::Scan;
 use crate::engine::tables::{built_in_schema, shown_bytes};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::archive::{Archive, FileReader, Part};
-use crate::index::time::{self, Bin, Interval};
-use crate::model::station::{ChannelCode, Pattern};
-use crate::model::table::{Batch, Column, Schema, Type};
-use crate::model::time::Time;
+use crate::index::time;
+use crate::model::station::ChannelCode;
+use crate::model::table::Batch;
 
 /// Columns that are built row by row.
 #[derive(Default)]
