@@ -91,7 +91,7 @@ impl Change {
 pub enum Step {
     /// So many changes will follow, as far as that is known.
     Total(u64),
-    /// Some changes: all of them sorted by path, or (more than [`CHANGES_KEPT`]) as they are found.
+    /// Some changes: all of them sorted by path, or (more than 65,536) as they are found.
     Changes(Vec<Change>),
 }
 
