@@ -22,6 +22,9 @@ use crate::model::time::Time;
 use crate::progress::Progress;
 use crate::store::{SourceEntry, Writer};
 
+/// Option of a source: the device of its root, by which another disk in its place is noticed.
+pub const DEVICE: &str = "device";
+
 /// What a refresh did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -126,7 +129,7 @@ fn commit(
         let entry = catalogue.sources.iter_mut().find(|s| s.name == source.name);
         if let (Some(entry), Some((scan_ns, device))) = (entry, last) {
             entry.last_refresh = Some(Time(scan_ns));
-            entry.options.insert("device".to_owned(), device);
+            entry.options.insert(DEVICE.to_owned(), device);
         }
     })
 }

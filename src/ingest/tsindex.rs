@@ -10,21 +10,17 @@ use std::path::{Path, PathBuf};
 use super::compact::{archive_table, publish_part};
 use super::import::{Existing, Imported, SIGNATURE, Standing, absolute, counted, default_name, register};
 use super::import::{signature, spelled, standing};
-use super::refresh::now_ns;
+use super::refresh::{DEVICE, now_ns};
 use super::walk;
 use crate::error::{Error, Result};
 use crate::format::tsindex::{Reader, Section};
 use crate::format::waveform::{Record, State, flags, sample_time};
-use crate::index::archive::{FileRow, SegmentRow};
+use crate::index::archive::{FileRow, SegmentRow, UNREACHABLE};
 use crate::index::time::{Segment, encode_records};
 use crate::limits;
 use crate::model::time::Time;
 use crate::store::{SegmentRef, SourceEntry, Writer};
 
-/// State of a file that the index names and that is not there.
-const UNREACHABLE: &str = "unreachable";
-/// Property of the source that REFRESH keeps: the device of its root.
-const DEVICE: &str = "device";
 /// Property of the source: where the index lay.
 const INDEX: &str = "tsindex";
 

@@ -362,11 +362,6 @@ impl SegmentMap {
         Ok(Blob { map: Arc::clone(self), range: self.extent_of(name)? })
     }
 
-    /// Is there a blob of that name?
-    pub fn has_blob(&self, name: &str) -> bool {
-        self.directory.blobs.iter().any(|b| b.name == name)
-    }
-
     fn blob_range(&self, name: &str) -> Result<Range<usize>> {
         let range = self.extent_of(name)?;
         self.verify(range.clone())?;

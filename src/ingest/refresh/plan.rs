@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::merge::{Found, Seen, merge};
 use super::moves::Gone;
-use super::{Job, Keeps};
+use super::{DEVICE, Job, Keeps};
 use crate::error::{Error, Result};
 use crate::index::archive::{Archive, Known, KnownFile, Place};
 use crate::ingest::build::signature_only;
@@ -376,7 +376,7 @@ impl<'a> Planner<'a> {
         // What would remove rows asks to be confirmed.
         let first = self.known.cursor()?.path().map(<[u8]>::to_vec);
         let is_careful = first.is_some() && !self.job.full;
-        let before = source.options.get("device").and_then(|d| d.parse::<u64>().ok());
+        let before = source.options.get(DEVICE).and_then(|d| d.parse::<u64>().ok());
         if is_careful && before.is_some_and(|d| d != device) {
             let message = format!("the root of {name} is on another device than before: {root}");
             return Err(Error::refused(message, self.confirm()));
