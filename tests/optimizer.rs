@@ -17,6 +17,7 @@ use starquake::model::table::Batch;
 use starquake::store::Store;
 
 use crate::support::{Db, shown};
+use crate::tree::{import, mseed, old, put};
 
 /// Enough for several zones of 4,096 rows.
 const ROWS: u64 = 12_000;
@@ -220,4 +221,43 @@ fn an_optimized_plan_answers_as_the_plan_that_was_bound() {
         rows += both(&random_query(seed), &context).expect("an answer").0.num_rows();
     }
     assert!(rows > 1000, "{rows} rows");
+}
+
+/// The time index and the codes of channels leave rows of `segments` out; a condition that no index can use says what
+/// must remain.
+#[test]
+fn lookups_of_segments_lose_nothing() {
+    let mut db = Db::new();
+    let root = db.dir.path().join("arc");
+    for (number, station) in ["AAA", "BBB", "CCC"].iter().enumerate() {
+        for day in 1..=4 {
+            let start = format!("2020-01-0{day}T00:00:0{number}");
+            let bytes = mseed(&format!("X{number}.{station}.00.HHZ"), &start, 1.0, 3600 * (day + number));
+            put(&root.join(format!("{station}/{day}.ms")), &bytes, old(day as u64));
+        }
+    }
+    db.run(&import(&root));
+    let conditions = [
+        "code MATCHES 'X0.*.*.*'",
+        "station = 'BBB'",
+        "NOT (station IN ('AAA', 'BBB'))",
+        "network <> 'X1' AND channel LIKE 'H%'",
+        "span OVERLAPS '2020-01-02'",
+        "span OVERLAPS 2020-01-02T03:00:00 .. 2020-01-02T03:00:01",
+        "starttime >= 2020-01-03 AND station = 'CCC'",
+        "starttime = 2020-01-02T00:00:01",
+        "endtime <= 2020-01-02T02:00:01",
+        "endtime > 2020-01-02T02:00:01 AND starttime < 2020-01-02T00:00:02",
+        "station = 'AAA' OR span OVERLAPS '2020-01-04'",
+        "station = 'nowhere'",
+        "starttime > 2030-01-01",
+        "length(station) = 3 AND location = '00'",
+    ];
+    for condition in conditions {
+        let by_index = db.rows(&format!("SELECT path, starttime FROM segments WHERE {condition}"));
+        let one_by_one = db.rows(&format!(
+            "SELECT path, starttime FROM segments WHERE CASE WHEN {condition} THEN npts > 0 ELSE FALSE END"
+        ));
+        assert_eq!(by_index, one_by_one, "{condition}");
+    }
 }
